@@ -1,0 +1,117 @@
+//! A `tracing` subscriber that keeps what was logged.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+
+/// One event as it was logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Record {
+    /// Severity.
+    pub level: Level,
+    /// The event's target, usually a module path.
+    pub target: String,
+    /// The message.
+    pub message: String,
+    /// The other fields, in order, as text.
+    pub fields: Vec<(String, String)>,
+}
+
+/// A `tracing_subscriber` layer that keeps every event; clones share what was kept.
+#[derive(Debug, Clone, Default)]
+pub struct Logs {
+    records: Arc<Mutex<Vec<Record>>>,
+}
+
+impl Logs {
+    /// Nothing kept yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Keeps the events of this thread until the guard is dropped. Use it in `#[tokio::test]`s, which run on one
+    /// thread.
+    #[must_use]
+    pub fn capture(&self) -> tracing::subscriber::DefaultGuard {
+        tracing::subscriber::set_default(tracing_subscriber::registry().with(self.clone()))
+    }
+
+    /// What was kept so far.
+    #[must_use]
+    pub fn records(&self) -> Vec<Record> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The messages of the records whose target is `target`.
+    #[must_use]
+    pub fn messages(&self, target: &str) -> Vec<String> {
+        self.records().into_iter().filter(|record| record.target == target).map(|record| record.message).collect()
+    }
+
+    /// Whether any message, field name or field value contains `text`: for tests that look for a secret.
+    #[must_use]
+    pub fn contain(&self, text: &str) -> bool {
+        self.records().iter().any(|record| record.to_string().contains(text))
+    }
+
+    /// Forgets what was kept.
+    pub fn clear(&self) {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.level, self.target, self.message)?;
+        self.fields.iter().try_for_each(|(name, value)| write!(f, " {name}={value}"))
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Logs {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut record = Record {
+            level: *event.metadata().level(),
+            target: event.metadata().target().to_owned(),
+            message: String::new(),
+            fields: Vec::new(),
+        };
+        event.record(&mut record);
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+    }
+}
+
+impl Visit for Record {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => value.clone_into(&mut self.message),
+            name => self.fields.push((name.to_owned(), value.to_owned())),
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_kept_with_their_fields() {
+        let logs = Logs::new();
+        let guard = logs.capture();
+        tracing::info!(target: "orders", count = 3, "stored {}", "it");
+        drop(guard);
+        tracing::info!("not kept");
+        assert_eq!(logs.records().len(), 1);
+        assert_eq!(logs.records()[0].to_string(), "INFO orders: stored it count=3");
+        assert!(logs.contain("count=3") && !logs.contain("not kept"));
+    }
+}
