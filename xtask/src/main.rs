@@ -1,2 +1,94 @@
-//! Development tasks.
-fn main() {}
+//! Development tasks: `cargo xtask ci`, `full`, `isolate`, `deny`, `alone`, `features`, `msrv`, `story`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its user")]
+
+mod command;
+mod deny;
+mod features;
+mod graph;
+mod isolate;
+mod msrv;
+mod story;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use command::{Outcome, cargo};
+
+type Step = (&'static str, fn() -> Outcome);
+
+/// What every landing must pass.
+const CI: &[Step] = &[
+    ("isolate", isolate::run),
+    ("fmt", || cargo(&["fmt", "--all", "--check"])),
+    ("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
+    ("test", || cargo(&["test", "--workspace"])),
+    ("doc", || command::cargo_with(&["doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")])),
+    ("story", story::landing),
+    ("alone", features::alone),
+    ("deny", deny::run),
+];
+
+/// What is run in addition before an issue is closed.
+const FULL: &[Step] = &[("features", features::each), ("msrv", msrv::run), ("every break", story::every_break)];
+
+const USAGE: &str = "\
+cargo xtask TASK...
+
+  ci        everything that a landing must pass: isolate fmt clippy test doc story alone deny
+  full      ci, then features msrv every-break
+  isolate   who may depend on whom
+  alone     each library crate by itself, default features
+  features  each feature of each library crate by itself
+  msrv      the minimum Rust version of every resolved dependency
+  deny      licences, sources, duplicate crates (installs cargo-deny if it is absent)
+  story     `user-service --once`, and three runs that must fail
+  every-break  every `user-service --once --break STEP` must fail at that step";
+
+fn main() -> ExitCode {
+    let tasks: Vec<String> = std::env::args().skip(1).collect();
+    if tasks.is_empty() {
+        eprintln!("{USAGE}");
+        return ExitCode::FAILURE;
+    }
+    let mut steps: Vec<Step> = Vec::new();
+    for task in &tasks {
+        match task.as_str() {
+            "ci" => steps.extend(CI),
+            "full" => steps.extend(CI.iter().chain(FULL)),
+            "isolate" => steps.push(("isolate", isolate::run)),
+            "alone" => steps.push(("alone", features::alone)),
+            "features" => steps.push(("features", features::each)),
+            "msrv" => steps.push(("msrv", msrv::run)),
+            "deny" => steps.push(("deny", deny::run)),
+            "story" => steps.push(("story", story::landing)),
+            "every-break" => steps.push(("every break", story::every_break)),
+            unknown => {
+                eprintln!("unknown task `{unknown}`\n\n{USAGE}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    run(&steps)
+}
+
+fn run(steps: &[Step]) -> ExitCode {
+    let mut table = Vec::new();
+    let mut failed = false;
+    for (name, step) in steps {
+        println!("\n=== {name} ===");
+        let start = Instant::now();
+        let outcome = step();
+        let seconds = start.elapsed().as_secs();
+        match outcome {
+            Ok(()) => table.push(format!("{name:<14} ok      {seconds:>5} s")),
+            Err(reason) => {
+                eprintln!("{name}: {reason}");
+                failed = true;
+                table.push(format!("{name:<14} FAILED  {seconds:>5} s  {}", reason.lines().next().unwrap_or_default()));
+                break;
+            }
+        }
+    }
+    println!("\n{}", table.join("\n"));
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
