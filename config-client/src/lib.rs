@@ -1,1 +1,6 @@
 //! Placeholder.
+
+#[cfg(feature = "source")]
+pub mod source;
+#[cfg(feature = "source")]
+pub mod value;
