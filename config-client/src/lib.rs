@@ -1,5 +1,7 @@
 //! Placeholder.
 
+#[cfg(feature = "cipher")]
+pub mod cipher;
 #[cfg(feature = "source")]
 pub mod source;
 #[cfg(feature = "source")]

@@ -72,11 +72,13 @@ impl PropertySource {
     }
 
     /// All properties in order.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Property)> + DoubleEndedIterator {
         self.properties.iter().map(|(key, property)| (key.as_str(), property))
     }
 
     /// All keys in order.
+    #[must_use]
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &str> + DoubleEndedIterator {
         self.properties.keys().map(String::as_str)
     }
