@@ -1,1 +1,377 @@
-//! Placeholder.
+//! A Eureka server on the loopback, as Spring Cloud Netflix serves it.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
+//! use vernal_testkit::registry::Registry;
+//!
+//! let registry = Registry::start().await?;
+//! println!("register at {}", registry.url()); // http://127.0.0.1:<port>/eureka
+//! assert!(registry.instances().is_empty());
+//! registry.stop().await;
+//! # Ok(()) }
+//! ```
+//!
+//! It serves one node's registry in JSON below `/eureka` and `/eureka/v2`: registration, heartbeat, cancellation,
+//! status overrides, metadata, full and delta fetch, look-ups by application, instance and VIP address. Answers follow
+//! recordings of Spring Cloud Netflix 5.0.1 (Eureka 2.0.5): status codes, error bodies, the order of members, what is
+//! refused and what is silently replaced.
+//!
+//! # Time
+//!
+//! Leases, deltas and caches run on `tokio::time`, so a test may pause it; the stamps on the wire come from the wall
+//! clock. [`Registry::advance`] moves both at once, without waiting. Expired leases go at the next scan, which
+//! happens when somebody looks: there is no task in the background. No time limit is set on reading a request, since
+//! a paused clock would let it pass at once; what waits for a client ends with its connection.
+//!
+//! # Where it differs from Eureka
+//!
+//! | tag | difference |
+//! |---|---|
+//! | discovery.md 3.5 | no XML: `Accept: application/xml` is answered with 406, `*/*` with JSON, an XML body with 415 |
+//! | discovery.md 3.5 | by default a lease ends exactly at its duration, scans come each second and without limit, self-preservation is off, payloads are not cached ([`Builder`] has Java's ways) |
+//! | discovery.md 3.5 | no peers, regions, auto-scaling groups, warm-up, compact format or V1 paths |
+//! | D-HTML | error pages for `Accept: text/html` and for paths that Tomcat refuses have their own text |
+
+mod accept;
+mod answer;
+mod document;
+mod leases;
+mod page;
+mod record;
+mod state;
+mod token;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State as Shared};
+use axum::response::Response;
+use bytes::Bytes;
+use http::StatusCode;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use vernal_commons::task::Task;
+
+pub use record::Status;
+
+use leases::Rules;
+use state::State;
+
+/// A larger body is answered with 413.
+const LARGEST_BODY: usize = 1 << 20;
+/// How long [`Registry::stop`] waits for answers that are under way.
+const STOP_LIMIT: Duration = Duration::from_secs(1);
+
+/// A running registry. Dropping it closes it, too, but without waiting.
+#[derive(Debug)]
+pub struct Registry {
+    address: SocketAddr,
+    inner: Arc<Inner>,
+    faults: watch::Sender<Fault>,
+    router: Router,
+    task: Task,
+}
+
+/// How a registry shall behave, before it runs.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Builder {
+    port: u16,
+    rules: Rules,
+    response_cache: Duration,
+    routes: Router,
+}
+
+/// An instance that is registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Registered {
+    /// Application name, in upper case.
+    pub app: String,
+    /// What identifies the instance in its application.
+    pub id: String,
+    /// The status as others see it.
+    pub status: Status,
+    /// Host name.
+    pub host: String,
+    /// The plain port, as it was registered.
+    pub port: i32,
+    /// Metadata.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// A request that reached the registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Seen {
+    /// Method.
+    pub method: String,
+    /// Path and query, as on the request line.
+    pub path: String,
+    /// What was answered; `None` while the request waits, or if its client went away.
+    pub status: Option<u16>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: Mutex<State>,
+    faults: watch::Receiver<Fault>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    Fail(StatusCode),
+    Hang,
+}
+
+// ===== impl Registry =====
+
+impl Registry {
+    /// A registry with the defaults of [`builder`](Self::builder) on a free port.
+    ///
+    /// # Errors
+    ///
+    /// No port could be opened.
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// What can be set before a registry starts.
+    pub fn builder() -> Builder {
+        Builder {
+            port: 0,
+            rules: Rules {
+                eviction_interval: Duration::from_secs(1),
+                delta_retention: Duration::from_secs(180),
+                delta_purge_interval: Duration::from_secs(30),
+                doubled_leases: false,
+                eviction_limit: false,
+                self_preservation: false,
+            },
+            response_cache: Duration::ZERO,
+            routes: Router::new(),
+        }
+    }
+
+    /// The service URL for clients, with `/eureka` and without a slash at its end.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}/eureka", self.address)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Everything it serves, for use without a socket.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Who is registered now, by application.
+    #[must_use]
+    pub fn instances(&self) -> Vec<Registered> {
+        let mut state = self.inner.state();
+        state.catch_up();
+        state.instances()
+    }
+
+    /// The requests seen so far, the latest 10,000 of them.
+    #[must_use]
+    pub fn journal(&self) -> Vec<Seen> {
+        self.inner.state().journal()
+    }
+
+    /// Forgets the requests seen so far.
+    pub fn clear_journal(&self) {
+        self.inner.state().clear_journal();
+    }
+
+    /// Ends a lease as if it had expired; tells whether there was one.
+    pub fn expire(&self, app: &str, id: &str) -> bool {
+        let mut state = self.inner.state();
+        let now = state.catch_up();
+        state.cancel(&app.to_uppercase(), id, now)
+    }
+
+    /// Overrides a status as an operator does; tells whether there is such an instance.
+    pub fn set_status(&self, app: &str, id: &str, status: Status) -> bool {
+        self.inner.state().set_status(&app.to_uppercase(), id, status)
+    }
+
+    /// Moves the registry's clocks forward, as if `by` had passed.
+    pub fn advance(&self, by: Duration) {
+        self.inner.state().advance(by);
+    }
+
+    /// Answers every request with `status` from now on, and does nothing else. A status that HTTP does not know
+    /// becomes 500.
+    pub fn fail_with(&self, status: u16) {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        self.faults.send_replace(Fault::Fail(status));
+    }
+
+    /// Lets every request wait from now on, until [`resume`](Self::resume).
+    pub fn hang(&self) {
+        self.faults.send_replace(Fault::Hang);
+    }
+
+    /// Ends [`fail_with`](Self::fail_with) and [`hang`](Self::hang). Requests that waited are then carried out.
+    pub fn resume(&self) {
+        self.faults.send_replace(Fault::None);
+    }
+
+    /// Closes it: waits up to 1 s for answers that are under way, then nothing listens any more.
+    pub async fn stop(self) {
+        drop(self.faults);
+        self.task.stop(STOP_LIMIT).await;
+    }
+}
+
+// ===== impl Builder =====
+
+impl Builder {
+    /// The port on the loopback; 0, the default, takes a free one.
+    pub const fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// How often expired leases are looked for (default 1 s; `eureka.server.eviction-interval-timer-in-ms` is 60 s).
+    /// At least 1 ms.
+    pub fn eviction_interval(mut self, interval: Duration) -> Self {
+        self.rules.eviction_interval = interval.max(Duration::from_millis(1));
+        self
+    }
+
+    /// How long deltas tell of a change (default 180 s, `eureka.server.retention-time-in-m-s-in-delta-queue`).
+    pub const fn delta_retention(mut self, retention: Duration) -> Self {
+        self.rules.delta_retention = retention;
+        self
+    }
+
+    /// How often older changes are dropped (default 30 s, `eureka.server.delta-retention-timer-interval-in-ms`). At
+    /// least 1 ms.
+    pub fn delta_purge_interval(mut self, interval: Duration) -> Self {
+        self.rules.delta_purge_interval = interval.max(Duration::from_millis(1));
+        self
+    }
+
+    /// How long a payload may be answered again, unless a change drops it before (default zero: never;
+    /// `eureka.server.response-cache-auto-expiration-in-seconds` is 180 s). With it come Eureka's stale answers: a
+    /// heartbeat drops no payload, and a change of an instance with several VIP names leaves those of single names.
+    pub const fn response_cache(mut self, life: Duration) -> Self {
+        self.response_cache = life;
+        self
+    }
+
+    /// Java's lease arithmetic: after its first heartbeat a lease lasts twice its duration (default off).
+    pub const fn doubled_leases(mut self, doubled: bool) -> Self {
+        self.rules.doubled_leases = doubled;
+        self
+    }
+
+    /// Whether a scan evicts 15 % of the registry at most, picked at random (default off).
+    pub const fn eviction_limit(mut self, limited: bool) -> Self {
+        self.rules.eviction_limit = limited;
+        self
+    }
+
+    /// Whether nobody is evicted while too few heartbeats come (default off, `eureka.server.enable-self-preservation`
+    /// is on). The threshold assumes a heartbeat each 30 s of every client.
+    pub const fn self_preservation(mut self, on: bool) -> Self {
+        self.rules.self_preservation = on;
+        self
+    }
+
+    /// Further routes, which are looked at first. They are neither in the journal nor do faults touch them.
+    pub fn routes(mut self, routes: Router) -> Self {
+        self.routes = self.routes.merge(routes);
+        self
+    }
+
+    /// Opens the port and serves.
+    ///
+    /// # Errors
+    ///
+    /// The port cannot be opened.
+    pub async fn start(self) -> io::Result<Registry> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).await?;
+        let address = listener.local_addr()?;
+        let (faults, receiver) = watch::channel(Fault::None);
+        let state = Mutex::new(State::new(self.rules, self.response_cache));
+        let inner = Arc::new(Inner { state, faults: receiver });
+        let own = Router::new().fallback(serve).with_state(Arc::clone(&inner));
+        let router = self.routes.fallback_service(own);
+        let served = router.clone();
+        let task = Task::spawn("eureka registry", move |token| async move {
+            let serving = axum::serve(listener, served).with_graceful_shutdown(token.cancelled_owned());
+            if let Err(error) = serving.await {
+                tracing::error!(error = &error as &dyn std::error::Error, "registry stopped serving");
+            }
+        });
+        Ok(Registry { address, inner, faults, router, task })
+    }
+}
+
+// ===== impl Inner =====
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change is complete before the lock is let go, even if a caller panics.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn serve(Shared(inner): Shared<Arc<Inner>>, request: Request) -> Response {
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    let number = inner.state().saw(request.method().to_string(), path);
+    let response = match fault(inner.faults.clone()).await {
+        Some(status) => refuse(status),
+        None => respond(&inner, request).await,
+    };
+    inner.state().answered(number, response.status().as_u16());
+    response
+}
+
+/// Waits while the registry hangs; gives the status to fail with, if any.
+async fn fault(mut faults: watch::Receiver<Fault>) -> Option<StatusCode> {
+    let current = match faults.wait_for(|fault| *fault != Fault::Hang).await {
+        Ok(fault) => *fault,
+        // The registry was stopped.
+        Err(_) => Fault::Fail(StatusCode::SERVICE_UNAVAILABLE),
+    };
+    match current {
+        Fault::Fail(status) => Some(status),
+        Fault::None | Fault::Hang => None,
+    }
+}
+
+async fn respond(inner: &Inner, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else {
+        return refuse(StatusCode::PAYLOAD_TOO_LARGE);
+    };
+    let mut state = inner.state();
+    let response = match parts.uri.path() {
+        "/" => page::instances(&mut state, &parts),
+        "/actuator/health" => page::health(),
+        _ => answer::answer(&mut state, &parts, &body),
+    };
+    response.map(Body::from)
+}
+
+fn refuse(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::from(Bytes::new()));
+    *response.status_mut() = status;
+    response
+}
