@@ -1,1 +1,30 @@
-//! Placeholder.
+//! The attribute `#[feign_client]` of [`vernal-feign`](https://docs.rs/vernal-feign), where it is documented.
+//!
+//! | file | noun |
+//! |---|---|
+//! | `parse` | tokens to our syntax |
+//! | `model` | syntax to a checked description; all rules |
+//! | `expand` | description to tokens |
+//! | `fallback` | what is left of a trait that breaks a rule |
+
+use proc_macro::TokenStream;
+
+mod expand;
+mod fallback;
+mod model;
+mod parse;
+
+/// Makes a trait a client of a service: keeps the trait, generates `<Trait>Feign`, which calls the service, and
+/// `Dyn<Trait>`, its object-safe twin. Documented as `vernal_feign::feign_client`.
+#[proc_macro_attribute]
+pub fn feign_client(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::attribute(arguments.into(), item.into(), &syn::parse_quote!(::vernal_feign)).into()
+}
+
+/// [`macro@feign_client`] for users of the facade alone, who have `vernal` in scope but not `vernal_feign`. The
+/// facade exports it as `feign_client`.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn feign_client_facade(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::attribute(arguments.into(), item.into(), &syn::parse_quote!(::vernal::feign)).into()
+}
