@@ -2,13 +2,21 @@
 //!
 //! | module | reads |
 //! |---|---|
+//! | [`yaml`] | YAML 1.1 files as Spring reads them |
+//! | [`properties`] | `.properties` files as Spring Boot reads them |
 //! | [`env`](mod@env) | environment variables |
 //! | [`memory`] | pairs given by the program |
 
 pub mod env;
 pub mod memory;
+pub mod properties;
+mod scalar;
+mod text;
+pub mod yaml;
 
 use std::fmt;
+use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -31,6 +39,113 @@ pub struct PropertySource {
 pub struct Property {
     value: Value,
     origin: Option<Origin>,
+}
+
+/// Why a file could not be read as properties. No variant holds a value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The file could not be read.
+    #[error("cannot read `{file}`")]
+    Io {
+        /// The file.
+        file: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The file, or what it expands to, is larger than allowed.
+    #[error("`{file}` has more than {limit} {unit}")]
+    TooLarge {
+        /// The file.
+        file: String,
+        /// The limit.
+        limit: usize,
+        /// Of what.
+        unit: &'static str,
+    },
+    /// The file is not UTF-8.
+    #[error("`{file}` is not UTF-8 (byte {valid_up_to})")]
+    NotUtf8 {
+        /// The file.
+        file: String,
+        /// The number of good bytes before the first bad one.
+        valid_up_to: usize,
+    },
+    /// A key occurs twice in one map.
+    #[error("{origin}: duplicate key `{key}`, first at line {first_line}")]
+    DuplicateKey {
+        /// Where the second one stands.
+        origin: Origin,
+        /// The key.
+        key: String,
+        /// The line of the first one.
+        first_line: u32,
+    },
+    /// The file is not what its name says, or uses what Spring refuses.
+    #[error("{origin}: {reason}")]
+    Syntax {
+        /// Where.
+        origin: Origin,
+        /// What is wrong, in lower case.
+        reason: String,
+    },
+    /// The name ends in none of the known extensions.
+    #[error("`{file}` is neither .yml, .yaml nor .properties")]
+    UnknownFormat {
+        /// The file.
+        file: String,
+    },
+}
+
+/// The largest file that is read, in bytes.
+pub const MAX_FILE: usize = 16 << 20;
+
+/// Reads a file of at most [`MAX_FILE`] bytes and parses it by its extension. `name` is the name of the resulting
+/// sources; a file of several documents gives one source for each, in the order of the file (later ones rank
+/// higher), named `{name} (document #{n})`.
+///
+/// # Errors
+///
+/// See [`LoadError`].
+pub fn load_file(path: &Path, name: &str) -> Result<Vec<PropertySource>, LoadError> {
+    let parse = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("yml" | "yaml") => yaml::load,
+        Some("properties") => properties::load,
+        _ => return Err(LoadError::UnknownFormat { file: name.to_owned() }),
+    };
+    parse(name, &read_file(path, name)?)
+}
+
+/// Reads a file of at most [`MAX_FILE`] bytes.
+///
+/// # Errors
+///
+/// [`LoadError::Io`], [`LoadError::TooLarge`].
+pub fn read_file(path: &Path, name: &str) -> Result<Vec<u8>, LoadError> {
+    let mut bytes = Vec::new();
+    let limit = MAX_FILE as u64 + 1;
+    std::fs::File::open(path)
+        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
+        .map_err(|source| LoadError::Io { file: name.to_owned(), source })?;
+    check_size(name, &bytes)?;
+    Ok(bytes)
+}
+
+fn check_size(name: &str, bytes: &[u8]) -> Result<(), LoadError> {
+    if bytes.len() > MAX_FILE {
+        return Err(LoadError::TooLarge { file: name.to_owned(), limit: MAX_FILE, unit: "bytes" });
+    }
+    Ok(())
+}
+
+/// Names the documents of one file.
+fn number_documents(name: &str, mut documents: Vec<PropertySource>) -> Vec<PropertySource> {
+    if documents.len() > 1 {
+        for (index, document) in documents.iter_mut().enumerate() {
+            document.name = format!("{name} (document #{index})").into();
+        }
+    }
+    documents
 }
 
 // ===== impl PropertySource =====

@@ -115,7 +115,8 @@ mod tests {
 
     #[test]
     fn pairs_are_found_as_spring_finds_them() {
-        let table: &[(&str, &[(&str, &str)], &str)] = &[
+        type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+        let table: &[Row<'_>] = &[
             ("{key:k1}{secret:s1}abc", &[("key", "k1"), ("secret", "s1")], "abc"),
             ("{secret:a:b}abc", &[("secret", "a:b")], "abc"),
             ("{key:}abc", &[("key:", "")], "abc"),

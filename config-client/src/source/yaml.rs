@@ -1,0 +1,690 @@
+//! YAML 1.1 files, as SnakeYAML 2.5 and Spring Boot's `OriginTrackedYamlLoader` read them.
+//!
+//! Maps become dotted keys, lists indexes, keys that are no text brackets. Nulls and empty lists become the empty
+//! text, empty maps vanish. Scalars have the types of YAML 1.1 (`yes`, `0777`, `22:22`), merge keys work, duplicate
+//! keys, tabs between tokens and unknown tags are errors.
+//!
+//! Differences from SnakeYAML, all of them refusals: a continued line of a flow collection or of a quoted text must
+//! be indented further than the key it belongs to; a structure that contains itself; expansion beyond the caps below.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
+
+use super::scalar::{self, Scalar};
+use super::text::{self, Position, Shift, TabWatch, Text};
+use super::{LoadError, Property, PropertySource, check_size, number_documents};
+use crate::value::{Origin, Value};
+
+/// Deepest nesting, scalars counted (SnakeYAML's default).
+pub const MAX_DEPTH: usize = 50;
+/// Most nodes of a file after aliases are expanded.
+pub const MAX_NODES: usize = 1_000_000;
+/// Most bytes of keys and values of a file after aliases are expanded.
+pub const MAX_EXPANDED: usize = 64 << 20;
+
+/// Most scalars with escaped surrogate pairs in a file; each costs a pass.
+const MAX_REPAIRS: usize = 100;
+
+/// Parses a file of one or more documents, see [`load_file`](super::load_file) for the names. Documents without
+/// content are skipped, as Spring skips them. The text must be UTF-8; a leading byte order mark is ignored.
+///
+/// Whether a document with `spring.config.activate.*` applies is for the caller to say.
+///
+/// # Errors
+///
+/// See [`LoadError`].
+///
+/// ```
+/// use vernal_config_client::source::yaml;
+///
+/// let sources = yaml::load("application.yml", b"a: {b: [1, 0x10, yes]}\n---\nc: 22:22\n")?;
+/// assert_eq!(sources[0].keys().collect::<Vec<_>>(), ["a.b[0]", "a.b[1]", "a.b[2]"]);
+/// assert_eq!(sources[1].name(), "application.yml (document #1)");
+/// assert_eq!(sources[1].get("c").unwrap().value().as_text().as_deref(), Some("1342"));
+/// # Ok::<(), vernal_config_client::source::LoadError>(())
+/// ```
+pub fn load(name: &str, bytes: &[u8]) -> Result<Vec<PropertySource>, LoadError> {
+    check_size(name, bytes)?;
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| LoadError::NotUtf8 { file: name.to_owned(), valid_up_to: error.valid_up_to() })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let file: Arc<str> = name.into();
+    if let Some((character, (line, column))) = text::unprintable(text) {
+        return Err(LoadError::Syntax {
+            origin: Origin::position(file, line, column),
+            reason: format!("character U+{:04X} is not allowed", u32::from(character)),
+        });
+    }
+    let mut repaired = None;
+    let mut shifts = Vec::new();
+    for _ in 0..MAX_REPAIRS {
+        let current = repaired.as_deref().unwrap_or(text);
+        match Loader::new(&file, current, &shifts).load() {
+            Ok(documents) => return Ok(number_documents(name, documents)),
+            Err(Failure::Load(error)) => return Err(error),
+            Err(Failure::Escape(error)) => match text::join_surrogates(current, *error.marker(), &mut shifts) {
+                Some(joined) => repaired = Some(joined),
+                None => return Err(Loader::new(&file, current, &shifts).scan_error(&error)),
+            },
+        }
+    }
+    Err(LoadError::TooLarge { file: name.to_owned(), limit: MAX_REPAIRS, unit: "texts with escaped surrogates" })
+}
+
+/// What ends a pass.
+enum Failure {
+    Load(LoadError),
+    /// A text with an escape that the parser does not know.
+    Escape(ScanError),
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        Self::Load(error)
+    }
+}
+
+/// A pass over a text.
+struct Loader<'a> {
+    file: &'a Arc<str>,
+    source: &'a str,
+    text: Text<'a>,
+    nodes: Vec<Node>,
+    anchors: HashMap<usize, usize>,
+    stack: Vec<Frame>,
+    flattened: usize,
+    expanded: usize,
+}
+
+/// A node of a document; others are named by their index.
+struct Node {
+    content: Content,
+    position: Position,
+}
+
+enum Content {
+    Scalar(Scalar),
+    Sequence(Vec<usize>),
+    Mapping(IndexMap<Key, usize>),
+    /// `!!set`: the keys alone.
+    Set(IndexMap<Key, usize>),
+}
+
+/// A resolved key. Equality is that of the Java objects: `1` and `0x1` are one key, `1` and `"1"` are two.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    text: String,
+    kind: KeyKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum KeyKind {
+    Text,
+    Bool,
+    Integer,
+    Float,
+    Collection,
+}
+
+/// A collection whose end was not seen yet.
+struct Frame {
+    position: Position,
+    anchor: usize,
+    kind: FrameKind,
+}
+
+enum FrameKind {
+    Sequence { items: Vec<usize>, ordered_map: bool },
+    Mapping { entries: Vec<(usize, usize)>, key: Option<usize>, set: bool },
+}
+
+impl<'a> Loader<'a> {
+    fn new(file: &'a Arc<str>, source: &'a str, shifts: &'a [Shift]) -> Self {
+        Self {
+            file,
+            source,
+            text: Text::new(source, shifts),
+            nodes: Vec::new(),
+            anchors: HashMap::new(),
+            stack: Vec::new(),
+            flattened: 0,
+            expanded: 0,
+        }
+    }
+
+    fn load(mut self) -> Result<Vec<PropertySource>, Failure> {
+        let mut documents = Vec::new();
+        let mut tabs = TabWatch::new(self.source);
+        let mut root = None;
+        for event in Parser::new_from_str(self.source) {
+            let (event, Span { start, end }) = event.map_err(|error| {
+                if error.info().contains("Unicode character escape code") {
+                    Failure::Escape(error)
+                } else {
+                    Failure::Load(self.scan_error(&error))
+                }
+            })?;
+            let node = match event {
+                Event::Nothing | Event::StreamStart | Event::StreamEnd => continue,
+                Event::DocumentStart(_) => {
+                    // Anchors do not outlive their document.
+                    self.anchors.clear();
+                    self.nodes.clear();
+                    root = None;
+                    continue;
+                }
+                Event::DocumentEnd => {
+                    if let Some(root) = root.take() {
+                        documents.extend(self.document(root)?);
+                    }
+                    continue;
+                }
+                Event::Alias(anchor) => match self.anchors.get(&anchor) {
+                    Some(node) => *node,
+                    None => return Err(self.syntax(start, "alias of an unknown anchor or of its own parent").into()),
+                },
+                Event::Scalar(value, style, anchor, tag) => {
+                    if tabs.tab_before(start, end, style) {
+                        return Err(self.syntax(start, "tab before this place, use blanks").into());
+                    }
+                    self.scalar(start, &value, style, anchor, tag.as_deref())?
+                }
+                Event::SequenceStart(anchor, tag) => {
+                    let ordered_map = match core_tag(tag.as_deref()).as_deref() {
+                        None | Some("!" | "seq") => false,
+                        Some("omap") => true,
+                        Some(other) => return Err(self.bad_tag(start, other, "list").into()),
+                    };
+                    self.open(start, anchor, FrameKind::Sequence { items: Vec::new(), ordered_map })?;
+                    continue;
+                }
+                Event::MappingStart(anchor, tag) => {
+                    let set = match core_tag(tag.as_deref()).as_deref() {
+                        None | Some("!" | "map") => false,
+                        Some("set") => true,
+                        Some(other) => return Err(self.bad_tag(start, other, "map").into()),
+                    };
+                    self.open(start, anchor, FrameKind::Mapping { entries: Vec::new(), key: None, set })?;
+                    continue;
+                }
+                Event::SequenceEnd | Event::MappingEnd => {
+                    let Some(frame) = self.stack.pop() else { continue };
+                    self.close(frame)?
+                }
+            };
+            match self.stack.last_mut().map(|frame| &mut frame.kind) {
+                None => root = Some(node),
+                Some(FrameKind::Sequence { items, .. }) => items.push(node),
+                Some(FrameKind::Mapping { entries, key, .. }) => match key.take() {
+                    None => *key = Some(node),
+                    Some(key) => entries.push((key, node)),
+                },
+            }
+        }
+        if tabs.tab_at_end() {
+            let origin = Origin::source_only(self.file.clone());
+            return Err(LoadError::Syntax { origin, reason: "tab behind the last value".to_owned() }.into());
+        }
+        Ok(documents)
+    }
+
+    fn scalar(
+        &mut self,
+        start: Marker,
+        value: &str,
+        style: ScalarStyle,
+        anchor: usize,
+        tag: Option<&Tag>,
+    ) -> Result<usize, LoadError> {
+        if self.stack.len() >= MAX_DEPTH {
+            return Err(self.too_deep(start));
+        }
+        let position = self.text.scalar_position(start, value, style, tag.is_none() && anchor == 0);
+        let tag = tag.map(full_tag);
+        let scalar = scalar::resolve(value, style == ScalarStyle::Plain, tag.as_deref())
+            .map_err(|reason| self.syntax(start, &reason))?;
+        self.add(Content::Scalar(scalar), position, anchor)
+    }
+
+    fn open(&mut self, start: Marker, anchor: usize, kind: FrameKind) -> Result<(), LoadError> {
+        if self.stack.len() >= MAX_DEPTH {
+            return Err(self.too_deep(start));
+        }
+        self.stack.push(Frame { position: self.text.position(start), anchor, kind });
+        Ok(())
+    }
+
+    fn close(&mut self, frame: Frame) -> Result<usize, LoadError> {
+        let content = match frame.kind {
+            FrameKind::Sequence { items, ordered_map: false } => Content::Sequence(items),
+            FrameKind::Sequence { items, ordered_map: true } => self.ordered_map(&items, frame.position)?,
+            FrameKind::Mapping { entries, set, .. } => {
+                let entries = self.mapping(&entries)?;
+                if set { Content::Set(entries) } else { Content::Mapping(entries) }
+            }
+        };
+        self.add(content, frame.position, frame.anchor)
+    }
+
+    fn add(&mut self, content: Content, position: Position, anchor: usize) -> Result<usize, LoadError> {
+        if self.nodes.len() >= MAX_NODES {
+            return Err(self.too_large(MAX_NODES, "nodes"));
+        }
+        self.nodes.push(Node { content, position });
+        let index = self.nodes.len() - 1;
+        if anchor > 0 {
+            self.anchors.insert(anchor, index);
+        }
+        Ok(index)
+    }
+
+    /// Resolves keys, refuses duplicates and merges `<<`: a merged key takes the place where it is first seen, the
+    /// map's own value wins, of several merged maps the first one.
+    fn mapping(&self, entries: &[(usize, usize)]) -> Result<IndexMap<Key, usize>, LoadError> {
+        let mut own: HashMap<Key, usize> = HashMap::with_capacity(entries.len());
+        let mut merged: IndexMap<Key, usize> = IndexMap::with_capacity(entries.len());
+        for (key_node, value) in entries {
+            let Some(key) = self.key(*key_node)? else {
+                for map in self.merge_sources(*value)? {
+                    for (key, value) in map {
+                        merged.entry(key.clone()).or_insert(*value);
+                    }
+                    if merged.len() > MAX_NODES {
+                        return Err(self.too_large(MAX_NODES, "nodes"));
+                    }
+                }
+                continue;
+            };
+            if let Some(first) = own.insert(key.clone(), *key_node) {
+                return Err(LoadError::DuplicateKey {
+                    origin: self.origin(self.nodes[*key_node].position),
+                    key: key.text,
+                    first_line: self.nodes[first].position.0,
+                });
+            }
+            merged.insert(key, *value);
+        }
+        Ok(merged)
+    }
+
+    fn merge_sources(&self, value: usize) -> Result<Vec<&IndexMap<Key, usize>>, LoadError> {
+        let wrong = |node: usize| self.syntax_at(self.nodes[node].position, "`<<` merges a map or a list of maps");
+        match &self.nodes[value].content {
+            Content::Mapping(map) => Ok(vec![map]),
+            Content::Sequence(items) => items
+                .iter()
+                .map(|item| match &self.nodes[*item].content {
+                    Content::Mapping(map) => Ok(map),
+                    _ => Err(wrong(*item)),
+                })
+                .collect(),
+            _ => Err(wrong(value)),
+        }
+    }
+
+    /// A list of maps of one entry each, `!!omap`.
+    fn ordered_map(&self, items: &[usize], position: Position) -> Result<Content, LoadError> {
+        let mut map = IndexMap::with_capacity(items.len());
+        for item in items {
+            match &self.nodes[*item].content {
+                Content::Mapping(entry) if entry.len() == 1 => {
+                    map.extend(entry.iter().map(|(key, value)| (key.clone(), *value)));
+                }
+                _ => return Err(self.syntax_at(position, "`!!omap` holds maps of one entry each")),
+            }
+        }
+        Ok(Content::Mapping(map))
+    }
+
+    /// The key that a node stands for; `None` for the merge key.
+    fn key(&self, node: usize) -> Result<Option<Key>, LoadError> {
+        let (text, kind) = match &self.nodes[node].content {
+            Content::Scalar(Scalar::Merge) => return Ok(None),
+            Content::Scalar(Scalar::Value(value)) => {
+                let kind = match value {
+                    Value::Null => return Err(self.syntax_at(self.nodes[node].position, "a key must not be null")),
+                    Value::Bool(_) => KeyKind::Bool,
+                    Value::Integer(_) | Value::BigInteger(_) => KeyKind::Integer,
+                    Value::Float(_) => KeyKind::Float,
+                    Value::Text(_) | Value::Secret(_) => KeyKind::Text,
+                };
+                (value.as_text().unwrap_or_default().into_owned(), kind)
+            }
+            Content::Sequence(_) | Content::Mapping(_) | Content::Set(_) => {
+                let mut text = String::new();
+                self.java_text(node, &mut text)?;
+                (text, KeyKind::Collection)
+            }
+        };
+        Ok(Some(Key { text, kind }))
+    }
+
+    /// What `toString` of the Java object gives: `[a, b]`, `{a=b}`.
+    fn java_text(&self, node: usize, text: &mut String) -> Result<(), LoadError> {
+        if text.len() > MAX_FILE_KEY {
+            return Err(self.too_large(MAX_FILE_KEY, "bytes in a key"));
+        }
+        match &self.nodes[node].content {
+            Content::Scalar(Scalar::Value(value)) => text.push_str(&value.as_text().unwrap_or_default()),
+            Content::Scalar(Scalar::Merge) => {
+                return Err(self.syntax_at(self.nodes[node].position, "`<<` is not a value"));
+            }
+            Content::Sequence(items) => {
+                text.push('[');
+                for (index, item) in items.iter().enumerate() {
+                    text.push_str(if index > 0 { ", " } else { "" });
+                    self.java_text(*item, text)?;
+                }
+                text.push(']');
+            }
+            Content::Mapping(entries) => {
+                text.push('{');
+                for (index, (key, value)) in entries.iter().enumerate() {
+                    text.push_str(if index > 0 { ", " } else { "" });
+                    text.push_str(&key.text);
+                    text.push('=');
+                    self.java_text(*value, text)?;
+                }
+                text.push('}');
+            }
+            Content::Set(entries) => {
+                text.push('[');
+                text.push_str(&entries.keys().map(|key| key.text.as_str()).collect::<Vec<_>>().join(", "));
+                text.push(']');
+            }
+        }
+        Ok(())
+    }
+
+    /// Flattens a document; `None` if Spring skips it.
+    fn document(&mut self, root: usize) -> Result<Option<PropertySource>, LoadError> {
+        let nodes = std::mem::take(&mut self.nodes);
+        let mut source = PropertySource::new(self.file.clone());
+        match &nodes[root].content {
+            Content::Scalar(Scalar::Value(value)) if value.is_null() || value.as_str() == Some("") => {
+                return Ok(None);
+            }
+            Content::Sequence(items) if items.is_empty() => return Ok(None),
+            Content::Mapping(entries) => self.flatten_map(&nodes, entries, "", false, &mut source)?,
+            _ => self.flatten(&nodes, root, "document", false, &mut source)?,
+        }
+        Ok(Some(source))
+    }
+
+    fn flatten_map(
+        &mut self,
+        nodes: &[Node],
+        entries: &IndexMap<Key, usize>,
+        path: &str,
+        in_list: bool,
+        source: &mut PropertySource,
+    ) -> Result<(), LoadError> {
+        for (key, value) in entries {
+            let key = match key.kind {
+                KeyKind::Text => key.text.clone(),
+                // Java casts the keys of a map in a list to text, which only text survives.
+                _ if in_list => {
+                    return Err(self.syntax_at(nodes[*value].position, "a key of a map in a list must be text"));
+                }
+                _ => format!("[{}]", key.text),
+            };
+            self.flatten(nodes, *value, &join(path, &key), in_list, source)?;
+        }
+        Ok(())
+    }
+
+    fn flatten(
+        &mut self,
+        nodes: &[Node],
+        node: usize,
+        path: &str,
+        in_list: bool,
+        source: &mut PropertySource,
+    ) -> Result<(), LoadError> {
+        self.flattened += 1;
+        if self.flattened > MAX_NODES {
+            return Err(self.too_large(MAX_NODES, "nodes after expanding aliases"));
+        }
+        let Node { content, position } = &nodes[node];
+        match content {
+            Content::Scalar(Scalar::Merge) => return Err(self.syntax_at(*position, "`<<` is not a value")),
+            Content::Scalar(Scalar::Value(value)) => {
+                let value = if value.is_null() { Value::from("") } else { value.clone() };
+                self.put(source, path, value, Some(*position))?;
+            }
+            Content::Sequence(items) if items.is_empty() => self.put(source, path, "".into(), Some(*position))?,
+            Content::Sequence(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.flatten(nodes, *item, &join(path, &format!("[{index}]")), true, source)?;
+                }
+            }
+            Content::Mapping(entries) => self.flatten_map(nodes, entries, path, in_list, source)?,
+            // The elements of a set are keys, for which Spring tracks no origin.
+            Content::Set(entries) if entries.is_empty() => self.put(source, path, "".into(), None)?,
+            Content::Set(entries) => {
+                for (index, key) in entries.keys().enumerate() {
+                    let value = match key.kind {
+                        KeyKind::Bool => Value::Bool(key.text == "true"),
+                        KeyKind::Integer => Value::integer(&key.text).unwrap_or_else(|| key.text.as_str().into()),
+                        KeyKind::Float => Value::json_number(&key.text).unwrap_or_else(|| key.text.as_str().into()),
+                        KeyKind::Text | KeyKind::Collection => key.text.as_str().into(),
+                    };
+                    self.put(source, &join(path, &format!("[{index}]")), value, None)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn put(
+        &mut self,
+        source: &mut PropertySource,
+        key: &str,
+        value: Value,
+        position: Option<Position>,
+    ) -> Result<(), LoadError> {
+        self.expanded += key.len() + value.as_str().map_or(8, str::len);
+        if self.expanded > MAX_EXPANDED {
+            return Err(self.too_large(MAX_EXPANDED, "bytes after expanding aliases"));
+        }
+        let origin = position.map(|position| self.origin(position));
+        source.insert(key, Property::new(value, origin));
+        Ok(())
+    }
+
+    fn origin(&self, (line, column): Position) -> Origin {
+        Origin::position(self.file.clone(), line, column)
+    }
+
+    fn syntax_at(&self, position: Position, reason: &str) -> LoadError {
+        LoadError::Syntax { origin: self.origin(position), reason: reason.to_owned() }
+    }
+
+    fn syntax(&self, mark: Marker, reason: &str) -> LoadError {
+        self.syntax_at(self.text.position(mark), reason)
+    }
+
+    fn scan_error(&self, error: &ScanError) -> LoadError {
+        self.syntax(*error.marker(), error.info())
+    }
+
+    fn bad_tag(&self, mark: Marker, tag: &str, what: &str) -> LoadError {
+        self.syntax(mark, &format!("tag `{tag}` is not supported for a {what}"))
+    }
+
+    fn too_deep(&self, mark: Marker) -> LoadError {
+        self.syntax(mark, &format!("nested deeper than {MAX_DEPTH} levels"))
+    }
+
+    fn too_large(&self, limit: usize, unit: &'static str) -> LoadError {
+        LoadError::TooLarge { file: self.file.to_string(), limit, unit }
+    }
+}
+
+/// Longest text of a key that is a collection.
+const MAX_FILE_KEY: usize = 64 << 10;
+
+/// `YamlProcessor.buildFlattenedMap`: a key that begins with a bracket follows without a dot; a blank path counts as
+/// none.
+fn join(path: &str, key: &str) -> String {
+    if path.trim().is_empty() {
+        key.to_owned()
+    } else if key.starts_with('[') {
+        format!("{path}{key}")
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
+fn full_tag(tag: &Tag) -> String {
+    format!("{}{}", tag.handle, tag.suffix)
+}
+
+/// The name of a core tag, otherwise the whole tag.
+fn core_tag(tag: Option<&Tag>) -> Option<String> {
+    let tag = full_tag(tag?);
+    Some(tag.strip_prefix("tag:yaml.org,2002:").map(str::to_owned).unwrap_or(tag))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keys, values as JSON and origins of all documents.
+    fn load(text: &str) -> Result<Vec<String>, String> {
+        let sources = super::load("f", text.as_bytes()).map_err(|error| error.to_string())?;
+        Ok(sources
+            .iter()
+            .flat_map(|source| source.iter())
+            .map(|(key, property)| {
+                let place = property.origin().and_then(Origin::label).unwrap_or_else(|| "-".to_owned());
+                format!("{key}={} @{place}", property.value().to_json())
+            })
+            .collect())
+    }
+
+    #[test]
+    fn structures_become_flat_keys() {
+        for (text, expected) in [
+            (
+                "{a: {b: [{c: 1}, {c: 2}], d: [], e: {}, f: ~}}",
+                vec!["a.b[0].c=1 @1:14", "a.b[1].c=2 @1:22", "a.d=\"\" @1:30", "a.f=\"\" @1:44"],
+            ),
+            ("o: [{n: 1}, ~, {}, []]", vec!["o[0].n=1 @1:9", "o[1]=\"\" @1:13", "o[3]=\"\" @1:20"]),
+            ("m: [[1, 2], [3]]", vec!["m[0][0]=1 @1:6", "m[0][1]=2 @1:9", "m[1][0]=3 @1:14"]),
+            ("k: {1: x, true: y, 1.5: z}", vec!["k[1]=\"x\" @1:8", "k[true]=\"y\" @1:17", "k[1.5]=\"z\" @1:25"]),
+            ("\"[e.f]\": 1\na: {\"[q]\": 2}", vec!["[e.f]=1 @1:10", "a[q]=2 @2:12"]),
+            ("- a\n- b: 1\n", vec!["document[0]=\"a\" @1:3", "document[1].b=1 @2:6"]),
+            ("? [a, b]\n: c\n", vec!["[[a, b]]=\"c\" @2:3"]),
+            ("a.b: 1\na: {b: 2}\n", vec!["a.b=2 @2:8"]),
+            ("s: !!set {1, b}\n", vec!["s[0]=1 @-", "s[1]=\"b\" @-"]),
+            ("o: !!omap [a: 1, b: 2]\n", vec!["o.a=1 @1:15", "o.b=2 @1:21"]),
+            ("\"\": {a: 1}\n", vec!["a=1 @1:9"]),
+        ] {
+            assert_eq!(
+                load(text).as_deref(),
+                Ok(&*expected.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn empty_documents_are_skipped_and_empty_maps_are_not() {
+        let names = |text: &str| {
+            super::load("f", text.as_bytes()).unwrap().iter().map(|source| source.name().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names("---\n---\na: 1\n---\n"), ["f"]);
+        assert_eq!(names("~\n---\n[]\n---\n''\n"), Vec::<String>::new());
+        assert_eq!(names("{}\n---\na: 1\n"), ["f (document #0)", "f (document #1)"]);
+        assert_eq!(names("\u{feff}a: 1"), ["f"]);
+    }
+
+    #[test]
+    fn origins_are_those_of_snakeyaml() {
+        for (text, places) in [
+            ("k: |\n  a\nl: >- # c\n\n  b\n", vec!["1:4", "3:4"]),
+            ("k: |\nl:\n- \n-\n- x", vec!["1:4", "3:2", "4:2", "5:3"]),
+            ("k: &x |\n  a\nl: !!str 'x'\nm: *x\n", vec!["1:4", "3:4", "1:4"]),
+            ("k:\nl: # c\nm: {a: }\n", vec!["1:3", "2:3", "3:7"]),
+            ("k: [\"\\ud83d\\ude80x\", a, \"\\ud83d\\ude80\", b]\n", vec!["1:5", "1:22", "1:25", "1:41"]),
+        ] {
+            let found: Vec<_> = load(text).unwrap();
+            let found: Vec<_> = found.iter().filter_map(|line| line.rsplit('@').next()).collect();
+            assert_eq!(found, places, "{text}");
+        }
+    }
+
+    #[test]
+    fn merge_keys_keep_the_first_place_and_the_own_value() {
+        let text = "b: &b {h: 1, p: 2}\nc: &c {p: 3, q: 4}\nd:\n  p: 9\n  <<: [*b, *c]\n  q: 8\n";
+        let found = load(text).unwrap();
+        let found: Vec<_> = found.iter().filter(|line| line.starts_with("d.")).map(String::as_str).collect();
+        assert_eq!(found, ["d.p=9 @4:6", "d.h=1 @1:11", "d.q=8 @6:6"]);
+    }
+
+    #[test]
+    fn what_spring_refuses_is_refused_with_its_place() {
+        for (text, expected) in [
+            ("a: 1\nb: 2\na: 3\n", "f:3:1: duplicate key `a`, first at line 1"),
+            ("a: {1: x, 0x1: y}\n", "f:1:11: duplicate key `1`, first at line 1"),
+            ("a:\n\tb: 1\n", "tab"),
+            ("a:\t1\n", "f:1:4"),
+            ("a: \t1\n", "tab"),
+            ("a: \"x\"\t\nb: 1\n", "tab"),
+            ("a: [1,\t2]\n", "tab"),
+            ("a: !custom x\n", "f:1:4: tag `!custom` is not supported"),
+            ("a: !!java.io.File [x]\n", "f:1:4: tag `java.io.File` is not supported for a list"),
+            ("a: {~: x}\n", "f:1:5: a key must not be null"),
+            ("a: {cipher}0c76\n", "f:1"),
+            ("a: *x\n", "f:1:4"),
+            ("a: &x 1\n---\nb: *x\n", "f:3:4: alias"),
+            ("a: &x [*x]\n", "f:1:8: alias"),
+            ("a: <<\n", "f:1:4: `<<` is not a value"),
+            ("<<: 1\n", "f:1:5: `<<` merges"),
+            ("a: \u{1}\n", "f:1:4: character U+0001 is not allowed"),
+            ("l: [{1: x}]\n", "f:1:9: a key of a map in a list must be text"),
+            ("a: \"\\ud83d\"\n", "f:1:4"),
+        ] {
+            let error = load(text).unwrap_err();
+            assert!(error.contains(expected), "{text:?}: {error}");
+        }
+        assert!(super::load("f", b"a: \xff").unwrap_err().to_string().contains("not UTF-8 (byte 3)"));
+    }
+
+    #[test]
+    fn tabs_in_texts_and_comments_are_fine() {
+        for text in ["a: x\ty\t# c\t\n", "a: 'x\ty' #\tc\n", "#\t\na: |\n  x\ty\n", "a: 1 \t\nb: 2\n"] {
+            assert!(load(text).is_ok(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn expansion_is_capped() {
+        let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..9 {
+            let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
+            bomb.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+        }
+        assert!(load(&bomb).unwrap_err().contains("nodes after expanding aliases"));
+        let wide = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), "*a, ".repeat(100));
+        assert!(load(&wide).unwrap_err().contains("bytes after expanding aliases"));
+        let deep = format!("a: {}1{}\n", "[".repeat(48), "]".repeat(48));
+        assert!(load(&deep).is_ok());
+        let deep = format!("a: {}1{}\n", "[".repeat(50), "]".repeat(50));
+        assert!(load(&deep).unwrap_err().contains("deeper than 50"));
+        let deep = "[".repeat(100_000);
+        assert!(load(&deep).is_err());
+        assert!(super::load("f", &vec![b' '; super::super::MAX_FILE + 1]).unwrap_err().to_string().contains("bytes"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "[-a-c0-1:{}\\[\\],&*!|>'\"\\\\#<%@\\?\n\t ~ué]{0,60}") {
+            let _ = load(&text);
+        }
+    }
+}
