@@ -172,7 +172,6 @@ impl Registry {
     }
 
     /// Everything it serves, for use without a socket.
-    #[must_use]
     pub fn router(&self) -> Router {
         self.router.clone()
     }
@@ -197,6 +196,7 @@ impl Registry {
     }
 
     /// Ends a lease as if it had expired; tells whether there was one.
+    #[must_use = "`false` means that there was no such lease"]
     pub fn expire(&self, app: &str, id: &str) -> bool {
         let mut state = self.inner.state();
         let now = state.catch_up();
@@ -204,6 +204,7 @@ impl Registry {
     }
 
     /// Overrides a status as an operator does; tells whether there is such an instance.
+    #[must_use = "`false` means that there is no such instance"]
     pub fn set_status(&self, app: &str, id: &str, status: Status) -> bool {
         self.inner.state().set_status(&app.to_uppercase(), id, status)
     }
