@@ -1,0 +1,4 @@
+//! Documents as they stand on the wire.
+
+pub mod json;
+mod lenient;
