@@ -376,3 +376,148 @@ fn refuse(status: StatusCode) -> Response {
     *response.status_mut() = status;
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    const ORDERS: &str = r#"{"instance":{"instanceId":"o1","hostName":"node7","app":"ORDERS","ipAddr":"10.20.0.7",
+        "port":{"$":8080,"@enabled":"true"},"leaseInfo":{"durationInSecs":90},"metadata":{"zone":"<a>"},
+        "dataCenterInfo":{"@class":"com.netflix.appinfo.MyDataCenterInfo","name":"MyOwn"}}}"#;
+
+    /// Without a client library: those have timers, which a paused clock would let run.
+    async fn send(registry: &Registry, line: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(registry.address()).await.unwrap();
+        let length = body.len();
+        let head = format!(
+            "{line} HTTP/1.1\r\nHost: registry\r\nConnection: close\r\nAccept: application/json, text/html;q=0.1\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(body.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer.strip_prefix("HTTP/1.1 ").unwrap().to_owned()
+    }
+
+    async fn with_orders(builder: Builder) -> Registry {
+        let registry = builder.start().await.unwrap();
+        assert!(send(&registry, "POST /eureka/apps/ORDERS", ORDERS).await.starts_with("204"));
+        registry
+    }
+
+    #[tokio::test]
+    async fn a_registered_instance_is_listed_until_its_lease_is_dropped() {
+        let registry = with_orders(Registry::builder()).await;
+        let listed = registry.instances();
+        assert_eq!(listed.len(), 1);
+        assert_eq!((listed[0].app.as_str(), listed[0].id.as_str(), listed[0].port), ("ORDERS", "o1", 8080));
+        assert_eq!((listed[0].status, listed[0].host.as_str()), (Status::Up, "node7"));
+        assert!(send(&registry, "PUT /eureka/apps/ORDERS/o1", "").await.starts_with("200"));
+        assert!(registry.expire("orders", "o1"));
+        assert!(!registry.expire("orders", "o1"));
+        assert!(registry.instances().is_empty());
+        assert!(send(&registry, "PUT /eureka/apps/ORDERS/o1", "").await.starts_with("404"));
+        let journal: Vec<_> = registry.journal().into_iter().map(|seen| (seen.method, seen.status)).collect();
+        let expected = [("POST", 204), ("PUT", 200), ("PUT", 404)];
+        assert_eq!(journal, expected.map(|(method, status)| (method.to_owned(), Some(status))));
+        registry.clear_journal();
+        assert!(registry.journal().is_empty());
+    }
+
+    #[tokio::test]
+    async fn moving_the_clock_expires_leases() {
+        let registry = with_orders(Registry::builder()).await;
+        registry.advance(Duration::from_secs(89));
+        assert_eq!(registry.instances().len(), 1);
+        registry.advance(Duration::from_secs(3));
+        assert!(registry.instances().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn leases_follow_a_paused_clock() {
+        let registry = with_orders(Registry::builder()).await;
+        tokio::time::advance(Duration::from_secs(89)).await;
+        assert!(send(&registry, "PUT /eureka/apps/ORDERS/o1", "").await.starts_with("200"));
+        tokio::time::advance(Duration::from_secs(89)).await;
+        assert_eq!(registry.instances().len(), 1);
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert!(registry.instances().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_failing_registry_does_nothing_until_it_resumes() {
+        let registry = Registry::start().await.unwrap();
+        registry.fail_with(503);
+        assert!(send(&registry, "POST /eureka/apps/ORDERS", ORDERS).await.starts_with("503"));
+        assert!(registry.instances().is_empty());
+        registry.resume();
+        assert!(send(&registry, "POST /eureka/apps/ORDERS", ORDERS).await.starts_with("204"));
+    }
+
+    #[tokio::test]
+    async fn a_hanging_registry_answers_when_it_resumes() {
+        let registry = Arc::new(Registry::start().await.unwrap());
+        registry.hang();
+        let waiting = tokio::spawn({
+            let registry = Arc::clone(&registry);
+            async move { send(&registry, "GET /eureka/apps", "").await }
+        });
+        while registry.journal().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(registry.journal()[0].status, None);
+        registry.resume();
+        assert!(waiting.await.unwrap().starts_with("200"));
+        assert_eq!(registry.journal()[0].status, Some(200));
+    }
+
+    #[tokio::test]
+    async fn a_stopped_or_dropped_registry_closes_its_connections() {
+        for stop in [true, false] {
+            let registry = Registry::start().await.unwrap();
+            let address = registry.address();
+            let mut kept = TcpStream::connect(address).await.unwrap();
+            kept.write_all(b"GET /eureka/apps HTTP/1.1\r\nHost: registry\r\n\r\n").await.unwrap();
+            let mut buffer = [0; 1024];
+            assert!(kept.read(&mut buffer).await.unwrap() > 0);
+            if stop {
+                registry.stop().await;
+            } else {
+                drop(registry);
+            }
+            assert_eq!(kept.read(&mut buffer).await.unwrap_or(0), 0);
+            assert!(TcpStream::connect(address).await.is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_and_further_routes_are_served_beside_the_registry() {
+        let routes = Router::new().route("/hello", axum::routing::get(|| async { "hello" }));
+        let registry = with_orders(Registry::builder().routes(routes)).await;
+        assert!(send(&registry, "GET /hello", "").await.ends_with("hello"));
+        assert!(send(&registry, "GET /actuator/health", "").await.ends_with(r#"{"status":"UP"}"#));
+        let page = send(&registry, "GET /", "").await;
+        assert!(page.contains("<td>ORDERS<td>UP<td>o1<td>node7:8080"), "{page}");
+        assert!(send(&registry, "GET /nowhere", "").await.starts_with("404"));
+    }
+
+    #[tokio::test]
+    async fn an_operators_override_is_shown() {
+        let registry = with_orders(Registry::builder()).await;
+        assert!(registry.set_status("ORDERS", "o1", Status::OutOfService));
+        assert!(!registry.set_status("ORDERS", "o2", Status::OutOfService));
+        assert_eq!(registry.instances()[0].status, Status::OutOfService);
+        let delta = send(&registry, "GET /eureka/apps/delta", "").await;
+        assert!(delta.contains(r#""apps__hashcode":"OUT_OF_SERVICE_1_""#), "{delta}");
+    }
+
+    #[tokio::test]
+    async fn a_body_over_the_limit_is_refused() {
+        let registry = Registry::start().await.unwrap();
+        let body = format!("{{\"instance\":{{\"app\":\"{}\"}}}}", "A".repeat(LARGEST_BODY));
+        assert!(send(&registry, "POST /eureka/apps/ORDERS", &body).await.starts_with("413"));
+    }
+}

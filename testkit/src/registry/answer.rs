@@ -233,7 +233,9 @@ impl Call<'_> {
             Some(_) if !self.accept.admits_json() => self.error(StatusCode::NOT_ACCEPTABLE),
             Some(instance) => {
                 let body = state::text(&serde_json::json!({ "instance": instance }));
-                self.plain(StatusCode::OK, &self.accept.document_label(), body)
+                let label = self.accept.label();
+                // An instance is written in the type that the answer names; ours is never XML.
+                self.plain(StatusCode::OK, if label == XML { JSON } else { &label }, body)
             }
         }
     }

@@ -3,6 +3,8 @@
 //! Recordings lie in `tests/fixtures`, or in the folder named by `VERNAL_FIXTURES`, one folder per area. Each family
 //! is a module that replays its recordings and counts; what differs and is no deviation on purpose fails.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test panics where its recording is not as expected")]
+
 #[cfg(feature = "registry")]
 mod registry;
 

@@ -19,8 +19,10 @@ use compare::{Leeway, compare, plain};
 use outside::Outside;
 use wire::{Request, Response};
 
+type Predicate = fn(&Request) -> bool;
+
 /// What no issue has asked for yet, told by the request alone.
-const NOT_BUILT: [(&str, fn(&Request) -> bool); 5] = [
+const NOT_BUILT: [(&str, Predicate); 5] = [
     ("XML answers (XML for the registry)", wants_xml),
     ("XML bodies (XML for the registry)", |request| {
         request.header("content-type").is_some_and(|it| it.contains("xml"))
@@ -255,15 +257,20 @@ fn names(request: &Request) -> Vec<&str> {
     below.split('/').filter(|segment| !segment.is_empty()).collect()
 }
 
-/// A document is asked for, and Eureka would write it as XML: it does so unless `json` is in `Accept`.
+/// A document is asked for, and Eureka would write it as XML: it does so unless `json` is in `Accept`. Single instances
+/// it writes in the first type that it has.
 fn wants_xml(request: &Request) -> bool {
+    let names = names(request);
     let documents = ["apps", "instances", "vips", "svips", "status"];
+    if request.method != "GET" || !names.first().is_some_and(|first| documents.contains(first)) {
+        return false;
+    }
     let accept = request.header("accept").unwrap_or("*/*");
-    let admitted = ["*/*", "application/*", "application/xml"].iter().any(|range| accept.contains(range));
-    request.method == "GET"
-        && names(request).first().is_some_and(|first| documents.contains(first))
-        && admitted
-        && !accept.contains("json")
+    let lower = accept.to_lowercase();
+    let types: Vec<_> = lower.split(',').map(|range| range.split(';').next().unwrap_or_default().trim()).collect();
+    let first = types.iter().find(|it| ["*/*", "application/*", "application/json", "application/xml"].contains(it));
+    let single = names[0] == "instances" || names.len() == 3;
+    first.is_some_and(|first| if single { *first != "application/json" } else { !accept.contains("json") })
 }
 
 fn version(response: &Response) -> Option<u64> {
