@@ -358,9 +358,9 @@ impl Builder {
         self
     }
 
-    /// The largest frame in bytes, at least 4096; default 131,072.
+    /// The largest frame in bytes, at least 8192, below which lapin does not go; default 131,072.
     pub fn frame_max(mut self, bytes: u32) -> Self {
-        self.limits.frame_max = bytes.max(limits::FRAME_MIN);
+        self.limits.frame_max = bytes.max(8192);
         self
     }
 

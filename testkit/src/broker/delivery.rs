@@ -59,8 +59,9 @@ impl State {
             Method::Nack(nack) => self.settle(id, number, nack.delivery_tag, nack.multiple, nack.requeue),
             Method::Reject(reject) => self.settle(id, number, reject.delivery_tag, false, reject.requeue),
             Method::Recover(basic::Recover { requeue: true }) => {
-                self.recover(id, number);
+                // The answer goes first: lapin throws away what was delivered before it.
                 self.reply_basic(id, number, Method::RecoverOk(basic::RecoverOk {}));
+                self.recover(id, number);
                 Ok(())
             }
             Method::RecoverAsync(basic::RecoverAsync { requeue: true }) => {

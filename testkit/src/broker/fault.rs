@@ -82,5 +82,30 @@ pub(super) fn reply_text(code: u16, text: &str) -> String {
         NOT_IMPLEMENTED => "NOT_IMPLEMENTED",
         _ => "INTERNAL_ERROR",
     };
-    format!("{name} - {text}")
+    shortened(format!("{name} - {text}"))
+}
+
+/// RabbitMQ ends a text that does not fit into 255 bytes with three dots.
+fn shortened(mut text: String) -> String {
+    if text.len() > 255 {
+        let mut end = 252;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push_str("...");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reply_texts_fit_into_a_short_string() {
+        assert_eq!(Fault::no_exchange("DLX").text, "NOT_FOUND - no exchange 'DLX' in vhost '/'");
+        let long = Fault::locked(&"ä".repeat(100)).text;
+        assert!(long.len() <= 255 && long.ends_with("..."), "{long}");
+    }
 }

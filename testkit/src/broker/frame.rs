@@ -32,7 +32,7 @@ const ENVELOPE: usize = 8;
 #[derive(Debug)]
 pub(super) enum Inbound {
     Method(u16, AMQPClass),
-    Header(u16, ContentHeader),
+    Header(u16, Box<ContentHeader>),
     Body(u16, Bytes),
     Heartbeat,
 }
@@ -91,12 +91,12 @@ pub(super) fn next(buffer: &mut BytesMut, frame_max: u32) -> Result<Option<Inbou
             match parse_frame(&frame[..]) {
                 Ok((_, AMQPFrame::Header(channel, header))) => Ok(Some(Inbound::Header(
                     channel,
-                    ContentHeader {
+                    Box::new(ContentHeader {
                         class_id: header.class_id,
                         body_size: header.body_size,
                         properties: header.properties,
                         raw: Bytes::copy_from_slice(&payload[12..]),
-                    },
+                    }),
                 ))),
                 _ => Err(Fault::hard(SYNTAX_ERROR, "content header cannot be decoded")),
             }

@@ -126,7 +126,7 @@ impl State {
             }
             (Phase::TuneOk, Method::TuneOk(ok)) => {
                 check_tuned("channel_max", u32::from(ok.channel_max), 1, u32::from(limits.channel_max))?;
-                check_tuned("frame_max", ok.frame_max, FRAME_MIN.min(limits.frame_max), limits.frame_max)?;
+                check_tuned("frame_max", ok.frame_max, FRAME_MIN, limits.frame_max)?;
                 connection.channel_max = ok.channel_max;
                 connection.frame_max = ok.frame_max;
                 connection.heartbeat = ok.heartbeat;
@@ -168,7 +168,7 @@ impl State {
             return Ok(());
         }
         let class = match frame {
-            Inbound::Header(_, header) => return self.on_header(id, number, header),
+            Inbound::Header(_, header) => return self.on_header(id, number, *header),
             Inbound::Body(_, chunk) => return self.on_body(id, number, &chunk),
             Inbound::Method(_, class) => class,
             Inbound::Heartbeat => return Ok(()),

@@ -116,12 +116,12 @@ async fn an_injected_message_looks_like_any_other() {
 
 #[tokio::test]
 async fn bodies_larger_than_a_frame_travel_in_pieces() {
-    let broker = Broker::builder().frame_max(4096).start().await.unwrap();
+    let broker = Broker::builder().frame_max(8192).start().await.unwrap();
     let connection = connect(&broker).await;
     let channel = channel(&connection).await;
     queue(&channel, "q", QueueDeclareOptions::default()).await;
     let mut consumer = consume(&channel, "q", BasicConsumeOptions { no_ack: true, ..Default::default() }).await;
-    for size in [0, 1, 4088, 4089, 1_000_000, 5_000_000] {
+    for size in [0, 1, 8184, 8185, 1_000_000, 5_000_000] {
         let body: Vec<u8> = (0..size).map(|at: u32| at.to_le_bytes()[0] ^ at.to_le_bytes()[1]).collect();
         publish(&channel, "", "q", &body).await.unwrap();
         assert!(next(&mut consumer).await.unwrap().data == body, "{size} bytes");
@@ -161,10 +161,11 @@ async fn an_alarm_blocks_those_who_publish() {
         }
     });
     assert_eq!(reason.await, "low on memory");
-    publish(&sending, "", "q", b"2").await.unwrap();
+    let second = tokio::spawn(async move { publish(&sending, "", "q", b"2").await });
     assert_eq!(broker.connections().iter().map(|view| view.blocked).collect::<Vec<_>>(), [false, true]);
     assert_eq!(next(&mut consumer).await.unwrap().data, b"1", "what came before is delivered");
     assert_eq!(broker.counters().published, 1);
     broker.unblock();
     assert_eq!(next(&mut consumer).await.unwrap().data, b"2");
+    within(second).await.unwrap().unwrap();
 }
