@@ -1,0 +1,195 @@
+//! The stack around the transport, and what travels with a request through it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_LENGTH, HeaderValue, USER_AGENT};
+use http::{Method, Request, Response, Uri};
+use http_body::Body as _;
+use vernal_commons::BoxFuture;
+use vernal_commons::balance::Balance;
+use vernal_commons::discover::Discover;
+use vernal_commons::http::{Body, SharedTransport, Transport, TransportError};
+
+use crate::client::{Core, Hosts};
+use crate::error::{Error, ErrorKind};
+use crate::layer::log::LogLevel;
+use crate::layer::{balance, intercept, log};
+use crate::meta::{ClientMeta, LogSink, MethodMeta};
+use crate::plan::MethodPlan;
+use crate::settings::Resolved;
+
+/// What a request is about; found in the extensions of requests that pass through layers of the application.
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct CallInfo(Arc<Call>);
+
+/// The facts of one call.
+pub(crate) struct Call {
+    pub(crate) core: Arc<Core>,
+    /// A position in the client's methods, checked when the call was made.
+    pub(crate) method: usize,
+    pub(crate) resolved: Arc<Resolved>,
+    pub(crate) transport: SharedTransport,
+    pub(crate) read_timeout: Option<Duration>,
+    /// `None` below the level of `BASIC`, or if nobody listens.
+    pub(crate) level: LogLevel,
+    pub(crate) body: BodyKind,
+    /// The caller reads the body himself: it is neither buffered nor logged.
+    pub(crate) streamed: bool,
+    /// The URI was given with the call.
+    pub(crate) own_uri: bool,
+}
+
+/// How a request's body is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyKind {
+    None,
+    Text,
+    Binary,
+}
+
+/// The end of the application's layers: where a request enters ours.
+pub(crate) struct Inner;
+
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("vernal-feign/", env!("CARGO_PKG_VERSION")));
+
+impl CallInfo {
+    pub(crate) fn new(call: Call) -> Self {
+        Self(Arc::new(call))
+    }
+
+    /// Feign's config key of the method: `OrderClient#order(Long)`.
+    #[must_use]
+    pub fn method_key(&self) -> &str {
+        &self.plan().key
+    }
+
+    /// The client's description.
+    #[must_use]
+    pub fn client(&self) -> &ClientMeta {
+        &self.0.core.meta
+    }
+
+    /// The method's description.
+    #[must_use]
+    pub fn method(&self) -> &MethodMeta {
+        &self.0.core.meta.methods[self.0.method]
+    }
+
+    pub(crate) fn plan(&self) -> &MethodPlan {
+        &self.0.core.methods[self.0.method]
+    }
+
+    pub(crate) fn call(&self) -> &Call {
+        &self.0
+    }
+
+    pub(crate) fn sink(&self) -> &LogSink {
+        &self.0.core.meta.log
+    }
+
+    pub(crate) fn settings(&self) -> &Resolved {
+        &self.0.resolved
+    }
+
+    pub(crate) fn transport(&self) -> &SharedTransport {
+        &self.0.transport
+    }
+
+    pub(crate) fn read_timeout(&self) -> Option<Duration> {
+        self.0.read_timeout
+    }
+
+    pub(crate) fn interceptors(&self) -> &[Arc<dyn intercept::Interceptor>] {
+        &self.0.core.interceptors
+    }
+
+    pub(crate) fn discover(&self) -> Option<&dyn Discover> {
+        self.0.core.context.discover.as_deref()
+    }
+
+    pub(crate) fn balance(&self) -> &dyn Balance {
+        &*self.0.core.context.balance
+    }
+
+    /// The service's name, if the host of `uri` is one.
+    pub(crate) fn balanced(&self, uri: &Uri) -> Option<String> {
+        let host = uri.host()?;
+        let is_service = match self.0.core.hosts {
+            // A URI given with the call leaves the service unless it names it again.
+            Hosts::Client if self.0.own_uri => {
+                self.0.resolved.base.balanced && host.eq_ignore_ascii_case(self.0.resolved.base.authority.host())
+            }
+            Hosts::Client => self.0.resolved.base.balanced,
+            Hosts::Discovered { strict } => {
+                strict || self.discover().is_some_and(|discover| balance::knows(discover, host))
+            }
+        };
+        is_service.then(|| host.to_owned())
+    }
+}
+
+impl std::fmt::Debug for CallInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CallInfo({})", self.method_key())
+    }
+}
+
+/// Sends the request of a call through the stack. Outermost first:
+///
+/// 1. layers of the application around the call;
+/// 2. layers of the application around each attempt: above the log, so that the log shows what they did;
+/// 3. interceptors, then the settings' default headers and query pairs;
+/// 4. the log, which shows the service's name;
+/// 5. balancing, which goes to the next instance when no connection comes about;
+/// 6. headers that belong to the transport, and the limit for the response's head;
+/// 7. the transport.
+pub(crate) async fn exchange(info: CallInfo, mut request: Request<Body>) -> Result<Response<Body>, TransportError> {
+    match &info.0.core.context.stack {
+        // Without layers nothing is boxed and nothing put into extensions.
+        None => attempt(&info, request).await,
+        Some(stack) => {
+            let exchange = stack.clone();
+            request.extensions_mut().insert(info);
+            exchange.send(request).await
+        }
+    }
+}
+
+async fn attempt(info: &CallInfo, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+    let mut request = intercept::apply(info, request).await?;
+    let log = log::Attempt::begin(info, &request);
+    complete(&mut request);
+    let result = balance::send(info, request).await;
+    match log {
+        None => result,
+        Some(log) => log.end(result).await,
+    }
+}
+
+/// What the transport would have to add: an agent, and the length of a missing body, without which proxies answer
+/// 411 (RFC 9110 8.6).
+fn complete(request: &mut Request<Body>) {
+    let needs_length = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH)
+        && request.body().size_hint().exact() == Some(0);
+    let headers = request.headers_mut();
+    headers.entry(USER_AGENT).or_insert(AGENT);
+    if needs_length {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+}
+
+impl Transport for Inner {
+    fn send(&self, mut request: Request<Body>) -> BoxFuture<'static, Result<Response<Body>, TransportError>> {
+        Box::pin(async move {
+            match request.extensions_mut().remove::<CallInfo>() {
+                Some(info) => attempt(&info, request).await,
+                None => Err(intercept::failed(Error::new(
+                    ErrorKind::Interceptor,
+                    "a layer did not pass on the extensions of the request",
+                ))),
+            }
+        })
+    }
+}

@@ -1,0 +1,551 @@
+//! A client of one service, and its calls.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::response::Parts as Head;
+use http::{Method, Request, StatusCode, Uri};
+use serde::Serialize;
+use vernal_commons::http::Body;
+
+use crate::argument::{Argument, Arguments, BodyValue, PathArgument};
+use crate::attempt::{self, BodyKind, CallInfo};
+use crate::codec::{MethodResult, Reads, Reply, Shape};
+use crate::error::{Decoded, Error, ErrorDecoder, ErrorResponse, MethodContext, RequestContext, Result};
+use crate::feign::Context;
+use crate::layer::intercept::Interceptor;
+use crate::layer::log::LogLevel;
+use crate::layer::timeout;
+use crate::meta::ClientMeta;
+use crate::options::CallOptions;
+use crate::pairs;
+use crate::plan::MethodPlan;
+use crate::request;
+use crate::settings::{Reader, Resolved, limit};
+use crate::url::Base;
+
+/// A client made by `#[feign_client]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no Feign client",
+    note = "name the generated struct (`OrderClientFeign`), not the trait"
+)]
+pub trait FeignClient: Sized {
+    /// What the trait says.
+    fn meta() -> ClientMeta;
+
+    /// Wraps the client that was built from [`meta`](Self::meta).
+    fn from_client(client: Client) -> Self;
+}
+
+/// A client of one service: generated structs hold one, and descriptions made at run time become one. Cheap to clone.
+#[derive(Clone)]
+pub struct Client(Arc<Core>);
+
+/// A call that is being put together: arguments by position, then [`send`](Call::send).
+#[must_use]
+pub struct Call {
+    core: Arc<Core>,
+    method: usize,
+    arguments: Arguments,
+    body: BodyValue,
+    uri: Option<String>,
+    options: Option<CallOptions>,
+    fault: Option<Error>,
+}
+
+pub(crate) struct Core {
+    pub(crate) context: Arc<Context>,
+    pub(crate) meta: ClientMeta,
+    pub(crate) methods: Vec<MethodPlan>,
+    pub(crate) interceptors: Vec<Arc<dyn Interceptor>>,
+    pub(crate) hosts: Hosts,
+    overrides: Overrides,
+    reader: Reader,
+    current: ArcSwap<Resolved>,
+    /// The generation of the settings that were looked at last, even if they were refused.
+    seen: AtomicU64,
+}
+
+/// What the code says of a client beyond its description.
+#[derive(Default)]
+pub(crate) struct Overrides {
+    pub(crate) url: Option<String>,
+    pub(crate) level: Option<LogLevel>,
+    pub(crate) decoder: Option<Arc<dyn ErrorDecoder>>,
+    /// By the method's name.
+    pub(crate) method_decoders: Vec<(String, Arc<dyn ErrorDecoder>)>,
+}
+
+/// Which hosts are names of services.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Hosts {
+    /// The one that the client is made for, unless it has a URL.
+    Client,
+    /// Those that discovery knows; if strict, all.
+    Discovered { strict: bool },
+}
+
+/// What a call needs to be sent.
+struct Ready {
+    info: CallInfo,
+    request: Request<Body>,
+    limit: Option<Duration>,
+}
+
+/// Bodies that nobody wants are read up to this length, so that the connection can be used again.
+const DRAIN: usize = 64 << 10;
+
+// ===== impl Core =====
+
+impl Core {
+    pub(crate) fn build(
+        context: Arc<Context>,
+        meta: ClientMeta,
+        overrides: Overrides,
+        interceptors: Vec<Arc<dyn Interceptor>>,
+        hosts: Hosts,
+    ) -> Result<Self> {
+        let first = Reader::new(context.settings.clone(), String::new());
+        let context_id = first.resolve(meta.context_id.as_deref().unwrap_or(&meta.name))?;
+        let context_id = context_id.split("://").last().unwrap_or_default().to_owned();
+        let reader = Reader::new(context.settings.clone(), context_id);
+        let generation = reader.generation();
+        let resolved = resolve(&context, &meta, &overrides, &reader)?;
+        let methods = meta.methods.iter().map(|method| MethodPlan::compile(&meta, method, &reader));
+        let methods = methods.collect::<Result<_>>()?;
+        context.register(reader.context_id());
+        Ok(Self {
+            context,
+            meta,
+            methods,
+            interceptors,
+            hosts,
+            overrides,
+            reader,
+            current: ArcSwap::from_pointee(resolved),
+            seen: AtomicU64::new(generation),
+        })
+    }
+
+    /// The settings as they are now. New ones that are wrong are logged and not taken.
+    fn resolved(&self) -> Arc<Resolved> {
+        let generation = self.reader.generation();
+        if self.seen.swap(generation, Ordering::AcqRel) != generation {
+            match resolve(&self.context, &self.meta, &self.overrides, &self.reader) {
+                Ok(resolved) => self.current.store(Arc::new(resolved)),
+                Err(error) => {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                    tracing::error!(
+                        target: "vernal_feign",
+                        client = %self.meta.trait_name,
+                        %error,
+                        cause,
+                        "changed settings are wrong, the old ones stay in force",
+                    );
+                }
+            }
+        }
+        self.current.load_full()
+    }
+
+    fn decode(&self, method: usize, response: &ErrorResponse) -> Decoded {
+        let (meta, plan) = (&self.meta.methods[method], &self.methods[method]);
+        let by_name = self.overrides.method_decoders.iter().find(|(name, _)| *name == meta.name);
+        let chain = [
+            by_name.map(|(_, decoder)| decoder),
+            meta.error_decoder.as_ref(),
+            self.overrides.decoder.as_ref(),
+            self.meta.error_decoder.as_ref(),
+            self.context.error_decoder.as_ref(),
+        ];
+        let context = MethodContext::new(&self.meta, meta, &plan.key);
+        for decoder in chain.into_iter().flatten() {
+            match decoder.decode(&context, response) {
+                Decoded::Default => {}
+                decided => return decided,
+            }
+        }
+        Decoded::Default
+    }
+}
+
+fn resolve(context: &Context, meta: &ClientMeta, overrides: &Overrides, reader: &Reader) -> Result<Resolved> {
+    let values = reader.values()?;
+    if values.redact.off {
+        tracing::warn!(target: "vernal_feign", client = %meta.trait_name, "secrets are not hidden in the log");
+    }
+    let url = match (&overrides.url, &meta.url) {
+        (Some(url), _) | (None, Some(url)) => Some(reader.resolve(url)?),
+        (None, None) => reader.url()?,
+    };
+    let base = match url.filter(|url| !url.trim().is_empty()) {
+        Some(url) => Base::parse(&url, false)?,
+        None => Base::parse(&reader.resolve(&meta.name)?, true)?,
+    };
+    let code = overrides.level.or(context.level);
+    let level = if values.properties_win { values.level.or(code) } else { code.or(values.level) };
+    Ok(Resolved {
+        base: base.with_path(&reader.resolve(&meta.path)?),
+        transport: context.transport(values.connect_timeout, values.read_timeout)?,
+        connect_timeout: values.connect_timeout,
+        read_timeout: values.read_timeout,
+        call_timeout: values.call_timeout,
+        level: level.unwrap_or_default(),
+        dismiss_404: values.dismiss_404,
+        decode_slash: values.decode_slash,
+        max_response: values.max_response,
+        max_logged: values.max_logged,
+        default_headers: values.default_headers,
+        default_query: values.default_query,
+        redact: values.redact,
+    })
+}
+
+// ===== impl Client =====
+
+impl Client {
+    pub(crate) fn new(core: Core) -> Self {
+        Self(Arc::new(core))
+    }
+
+    /// What the client was built from.
+    #[must_use]
+    pub fn meta(&self) -> &ClientMeta {
+        &self.0.meta
+    }
+
+    /// Begins a call of the method at this position in [`ClientMeta::methods`].
+    pub fn call(&self, method: usize) -> Call {
+        let fault = if method < self.0.methods.len() {
+            None
+        } else {
+            Some(Error::config(format!("client `{}` has no method {method}", self.0.meta.trait_name)))
+        };
+        Call {
+            core: Arc::clone(&self.0),
+            method,
+            arguments: Arguments::default(),
+            body: BodyValue::None,
+            uri: None,
+            options: None,
+            fault,
+        }
+    }
+
+    /// Sends a request that is already made, as the method at this position.
+    pub(crate) async fn send_request<T: Send>(
+        &self,
+        method: usize,
+        request: Request<Body>,
+        shape: Shape<T>,
+    ) -> Result<T> {
+        let resolved = self.0.resolved();
+        let ready = Ready {
+            limit: resolved.call_timeout,
+            info: CallInfo::new(attempt::Call {
+                core: Arc::clone(&self.0),
+                method,
+                transport: resolved.transport.clone(),
+                read_timeout: resolved.read_timeout,
+                level: if self.0.meta.log.is_enabled() { resolved.level } else { LogLevel::None },
+                body: match request.body().in_memory() {
+                    Some(bytes) if bytes.is_empty() => BodyKind::None,
+                    Some(_) => BodyKind::Text,
+                    None => BodyKind::Binary,
+                },
+                streamed: shape.reads == Reads::Raw,
+                own_uri: true,
+                resolved,
+            }),
+            request,
+        };
+        ready.run(shape).await
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Client({})", self.0.meta.trait_name)
+    }
+}
+
+// ===== impl Call =====
+
+impl Call {
+    /// The value of a path parameter.
+    pub fn path<M, T: PathArgument<M> + ?Sized>(&mut self, parameter: u16, value: &T) {
+        value.put_path(&mut self.arguments.of(parameter));
+    }
+
+    /// The value of a query, header or template parameter, or of a path parameter that may be absent.
+    pub fn value<M, T: Argument<M> + ?Sized>(&mut self, parameter: u16, value: &T) {
+        value.put(&mut self.arguments.of(parameter));
+    }
+
+    /// The value of a query parameter that is a bare name or nothing.
+    pub fn flag(&mut self, parameter: u16, value: bool) {
+        self.arguments.of(parameter).push(&value);
+    }
+
+    /// The value of a parameter that becomes query pairs.
+    pub fn query_map<T: Serialize + ?Sized>(&mut self, parameter: u16, value: &T) {
+        let result = pairs::write(&mut self.arguments, parameter, value);
+        self.note(result);
+    }
+
+    /// The value of a parameter that becomes headers.
+    pub fn header_map<T: Serialize + ?Sized>(&mut self, parameter: u16, value: &T) {
+        let result = pairs::write(&mut self.arguments, parameter, value);
+        self.note(result);
+    }
+
+    /// The body, or why it could not be written.
+    pub fn body(&mut self, _parameter: u16, value: Result<BodyValue>) {
+        match value {
+            Ok(body) => self.body = body,
+            Err(error) => self.note(Err(error)),
+        }
+    }
+
+    /// The URI of this call: it takes the place of the client's base URL and path.
+    pub fn uri(&mut self, _parameter: u16, uri: &(impl fmt::Display + ?Sized)) {
+        self.uri = Some(uri.to_string());
+    }
+
+    /// Options of this call.
+    pub fn options(&mut self, _parameter: u16, options: &(impl OptionsArgument + ?Sized)) {
+        self.options = options.options().cloned();
+    }
+
+    /// Sends the request and reads the response as `shape` says.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future abandons the exchange and closes its connection; the server may have acted on the request.
+    pub async fn send<R: MethodResult<Value: Send>>(self, shape: Shape<R::Value>) -> R {
+        let result = match self.ready(shape.reads) {
+            Ok(ready) => ready.run(shape).await,
+            Err(error) => Err(error),
+        };
+        R::from_call(result)
+    }
+
+    fn note(&mut self, result: Result<()>) {
+        if let (Err(error), None) = (result, &self.fault) {
+            self.fault = Some(error);
+        }
+    }
+
+    fn ready(self, reads: Reads) -> Result<Ready> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        if self.arguments.failed() {
+            return Err(Error::encode("an argument could not be printed", "its `Display` failed or it is too long"));
+        }
+        let resolved = self.core.resolved();
+        let own_base = match (&self.uri, self.core.hosts) {
+            (None, _) => None,
+            (Some(uri), Hosts::Client) => Some(Base::parse(uri, false)?),
+            (Some(uri), Hosts::Discovered { .. }) => Some(Base::parse_whole(uri, false)?),
+        };
+        let (meta, plan) = (&self.core.meta.methods[self.method], &self.core.methods[self.method]);
+        let kind = match &self.body {
+            BodyValue::None => BodyKind::None,
+            BodyValue::Json(_) | BodyValue::Text(_) => BodyKind::Text,
+            BodyValue::Bytes(_) => BodyKind::Binary,
+        };
+        let request = request::build(request::Parts {
+            plan,
+            verb: &meta.verb,
+            base: own_base.as_ref().unwrap_or(&resolved.base),
+            decode_slash: resolved.decode_slash,
+            arguments: &self.arguments,
+            body: self.body,
+            options: self.options.as_ref(),
+        })
+        .map_err(|error| error.of_method(&plan.key))?;
+        let options = self.options.unwrap_or_default();
+        let read_timeout = options.read_timeout.map_or(resolved.read_timeout, limit);
+        let transport = match options.connect_timeout {
+            Some(connect) if connect != resolved.connect_timeout => {
+                self.core.context.transport(connect, read_timeout)?
+            }
+            _ => resolved.transport.clone(),
+        };
+        let level = options.log_level.unwrap_or(resolved.level);
+        Ok(Ready {
+            limit: options.call_timeout.map_or(resolved.call_timeout, limit),
+            info: CallInfo::new(attempt::Call {
+                method: self.method,
+                transport,
+                read_timeout,
+                level: if level > LogLevel::None && self.core.meta.log.is_enabled() { level } else { LogLevel::None },
+                body: kind,
+                streamed: reads == Reads::Raw,
+                own_uri: own_base.is_some(),
+                resolved,
+                core: self.core,
+            }),
+            request,
+        })
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Call({} of {})", self.method, self.core.meta.trait_name)
+    }
+}
+
+/// What may be the argument of a `#[options]` parameter.
+#[diagnostic::on_unimplemented(message = "`{Self}` is not `CallOptions`, a reference to it or an `Option` of it")]
+pub trait OptionsArgument {
+    /// The options, if there are any.
+    fn options(&self) -> Option<&CallOptions>;
+}
+
+impl OptionsArgument for CallOptions {
+    fn options(&self) -> Option<&CallOptions> {
+        Some(self)
+    }
+}
+
+impl<T: OptionsArgument + ?Sized> OptionsArgument for &T {
+    fn options(&self) -> Option<&CallOptions> {
+        (**self).options()
+    }
+}
+
+impl<T: OptionsArgument> OptionsArgument for Option<T> {
+    fn options(&self) -> Option<&CallOptions> {
+        self.as_ref()?.options()
+    }
+}
+
+// ===== impl Ready =====
+
+/// What messages need of the request that is on its way.
+struct Sent {
+    method: Method,
+    uri: Uri,
+}
+
+impl Ready {
+    async fn run<T: Send>(self, shape: Shape<T>) -> Result<T> {
+        let Self { info, request, limit } = self;
+        let sent = Sent { method: request.method().clone(), uri: request.uri().clone() };
+        match limit {
+            None => finish(info, request, &sent, shape).await,
+            Some(limit) => match tokio::time::timeout(limit, finish(info.clone(), request, &sent, shape)).await {
+                Ok(result) => result,
+                Err(_) => Err(Error::call_timed_out(sent.context(&info))),
+            },
+        }
+    }
+}
+
+impl Sent {
+    fn context(&self, info: &CallInfo) -> RequestContext {
+        RequestContext {
+            method_key: Arc::clone(&info.plan().key),
+            method: self.method.clone(),
+            url: info.settings().redact.uri(&self.uri),
+        }
+    }
+}
+
+async fn finish<T: Send>(info: CallInfo, request: Request<Body>, sent: &Sent, shape: Shape<T>) -> Result<T> {
+    let response = attempt::exchange(info.clone(), request).await;
+    let response = response.map_err(|error| Error::of_transport(sent.context(&info), error))?;
+    let (head, body) = response.into_parts();
+    let answer = Answer { info: &info, sent, head };
+    let not_found = answer.head.status == StatusCode::NOT_FOUND;
+    match shape.reads {
+        Reads::Raw => answer.value(shape, Bytes::new(), timeout::limited(body, info.read_timeout())),
+        Reads::Whole => {
+            let bytes = answer.read(body).await?;
+            answer.value(shape, bytes, Body::empty())
+        }
+        Reads::Nothing if answer.head.status.is_success() => {
+            answer.drain(body).await;
+            answer.value(shape, Bytes::new(), Body::empty())
+        }
+        Reads::Value | Reads::Optional if answer.head.status.is_success() => {
+            let bytes = answer.read(body).await?;
+            answer.value(shape, bytes, Body::empty())
+        }
+        Reads::Optional if not_found => {
+            answer.drain(body).await;
+            answer.absent(&shape)
+        }
+        // A type without an empty value keeps its error, as do methods that return nothing (Feign 9.4.1).
+        Reads::Value if not_found && answer.dismisses_404() => match answer.absent(&shape) {
+            Ok(value) => Ok(value),
+            Err(_) => answer.fail(body, &shape).await,
+        },
+        Reads::Nothing | Reads::Value | Reads::Optional => answer.fail(body, &shape).await,
+    }
+}
+
+/// A response whose body is not read yet.
+struct Answer<'a> {
+    info: &'a CallInfo,
+    sent: &'a Sent,
+    head: Head,
+}
+
+impl Answer<'_> {
+    fn dismisses_404(&self) -> bool {
+        let (client, method) = (self.info.client(), self.info.method());
+        let settings = self.info.settings().dismiss_404;
+        settings.or(method.dismiss_404).or(client.dismiss_404).unwrap_or(false)
+    }
+
+    async fn read(&self, body: Body) -> Result<Bytes> {
+        let cap = self.info.settings().max_response;
+        timeout::read(body, cap, self.info.read_timeout()).await.map_err(|failure| {
+            let url = self.info.settings().redact.uri(&self.sent.uri);
+            Error::of_body(self.info, &self.sent.method, url, &self.head, failure)
+        })
+    }
+
+    /// Reads a body that nobody wants. Failing costs the connection, nothing else.
+    async fn drain(&self, body: Body) {
+        if timeout::read(body, DRAIN, self.info.read_timeout()).await.is_err() {
+            tracing::trace!(target: "vernal_feign", "the rest of a response was not read");
+        }
+    }
+
+    fn value<T>(self, shape: Shape<T>, body: Bytes, stream: Body) -> Result<T> {
+        let mut reply = Reply { parts: self.head, body, stream, absent: false };
+        (shape.decode)(&mut reply).map_err(|error| {
+            let response = ErrorResponse::of(&reply.parts, reply.body);
+            Error::of_decode(self.sent.context(self.info), response, error)
+        })
+    }
+
+    fn absent<T>(&self, shape: &Shape<T>) -> Result<T> {
+        let (parts, ()) = http::Response::new(()).into_parts();
+        let mut reply = Reply { parts, body: Bytes::new(), stream: Body::empty(), absent: true };
+        (shape.decode)(&mut reply).map_err(|error| {
+            Error::of_decode(self.sent.context(self.info), ErrorResponse::of(&self.head, Bytes::new()), error)
+        })
+    }
+
+    /// A status that is no success: the decoders decide what it means.
+    async fn fail<T>(self, body: Body, shape: &Shape<T>) -> Result<T> {
+        // As in Feign the status counts more than a body that cannot be read.
+        let body = self.read(body).await.unwrap_or_default();
+        let response = ErrorResponse::of(&self.head, body);
+        let decoded = self.info.call().core.decode(self.info.call().method, &response);
+        if let Decoded::Empty = decoded {
+            return self.absent(shape);
+        }
+        Err(Error::of_status(self.sent.context(self.info), response, decoded))
+    }
+}

@@ -1,0 +1,656 @@
+//! What a call can end with.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::response::Parts;
+use http::{HeaderMap, Method, StatusCode, Version};
+use vernal_commons::BoxError;
+use vernal_commons::http::{TransportError, TransportErrorKind};
+
+use crate::attempt::CallInfo;
+use crate::codec::text_of;
+use crate::layer::balance::no_instance_text;
+use crate::layer::log::reason_of;
+use crate::layer::timeout::BodyError;
+use crate::meta::{ClientMeta, MethodMeta};
+
+/// What clients return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call, or the building of a client, failed. One pointer; cheap to clone.
+///
+/// `Display` prints Feign's message (feign-core 13.6 `FeignException`), with secrets of the URL hidden:
+/// `[404 Not Found] during [GET] to [http://order-service/orders/1] [OrderClient#order(Long)]: [<body>]`.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    request: Option<RequestContext>,
+    response: Option<ErrorResponse>,
+    decoded: bool,
+    /// The response's body was not read.
+    unread: bool,
+    sent: Option<bool>,
+    retryable: bool,
+    retry_after: Option<SystemTime>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+/// What kind of failure an [`Error`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A setting or a description of a client is wrong; nothing was called.
+    Config,
+    /// The arguments could not be written into a request.
+    Encode,
+    /// The request's URL is not valid.
+    InvalidUrl,
+    /// A header's name or value is not legal.
+    InvalidHeader,
+    /// A path value is empty, is a dot segment or does not fit its pattern.
+    InvalidPathValue,
+    /// No instance of the service can be called.
+    NoInstance,
+    /// No connection came about.
+    Connect,
+    /// A time limit passed.
+    Timeout(Phase),
+    /// The connection broke.
+    Io,
+    /// The status is neither 2xx nor accepted by the method.
+    Status(StatusCode),
+    /// The response could not be read as the method's type.
+    Decode,
+    /// The response is larger than allowed.
+    TooLarge,
+    /// An interceptor or a layer failed.
+    Interceptor,
+}
+
+/// Which time limit passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Establishing a connection (`connect-timeout`).
+    Connect,
+    /// Waiting for the response's head (`read-timeout`).
+    ResponseHead,
+    /// Waiting for the next part of the response's body (`read-timeout`).
+    Body,
+    /// The whole call (`call-timeout`).
+    Call,
+}
+
+/// The request that failed.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RequestContext {
+    /// Feign's config key: `OrderClient#order(Long)`.
+    pub method_key: Arc<str>,
+    /// The verb.
+    pub method: Method,
+    /// The URL with the service's name; secrets are hidden.
+    pub url: String,
+}
+
+/// A response that is not a success, with its whole body (up to the limit).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ErrorResponse {
+    /// Status code.
+    pub status: StatusCode,
+    /// HTTP version.
+    pub version: Version,
+    /// The reason phrase of the status line; `None` if it has none.
+    pub reason: Option<Cow<'static, str>>,
+    /// Headers in wire order.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Turns responses that are no success into errors of the application (Feign's `ErrorDecoder`).
+///
+/// Registered once per [`Feign`](crate::Feign) context, and overridable per client and per method; the most
+/// specific decoder is asked first, and the next one when it answers [`Decoded::Default`].
+///
+/// ```
+/// # use vernal_feign::{Decoded, ErrorDecoder, ErrorResponse, MethodContext};
+/// #[derive(Debug, thiserror::Error)]
+/// #[error("the user has no orders")]
+/// struct NoOrders;
+///
+/// struct ShopErrors;
+///
+/// impl ErrorDecoder for ShopErrors {
+///     fn decode(&self, method: &MethodContext<'_>, response: &ErrorResponse) -> Decoded {
+///         match response.status.as_u16() {
+///             404 if method.key().contains("orders") => Decoded::typed(NoOrders),
+///             _ => Decoded::Default,
+///         }
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(message = "`{Self}` is no error decoder: implement `vernal_feign::ErrorDecoder` for it")]
+pub trait ErrorDecoder: Send + Sync + 'static {
+    /// Decides what `response` means.
+    fn decode(&self, method: &MethodContext<'_>, response: &ErrorResponse) -> Decoded;
+}
+
+/// What an [`ErrorDecoder`] decided. The response stays in the [`Error`] whatever it is.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Decoded {
+    /// Ask the next decoder; the last one makes the ordinary error.
+    Default,
+    /// An error with this cause, found again by [`Error::decoded`].
+    Typed(BoxError),
+    /// An error that says that trying again makes sense, after the time or at once.
+    Retry {
+        /// How long to wait.
+        after: Option<Duration>,
+        /// The cause, found again by [`Error::decoded`].
+        cause: Option<BoxError>,
+    },
+    /// Not an error: the method returns the empty value of its type, as for a dismissed 404.
+    Empty,
+}
+
+/// The method that an [`ErrorDecoder`] is asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct MethodContext<'a> {
+    client: &'a ClientMeta,
+    method: &'a MethodMeta,
+    key: &'a str,
+}
+
+// ===== impl Error =====
+
+impl Error {
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The response's status, if there was a response.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        self.0.response.as_ref().map(|response| response.status)
+    }
+
+    /// The response's headers, if there was a response.
+    #[must_use]
+    pub fn headers(&self) -> Option<&HeaderMap> {
+        self.0.response.as_ref().map(|response| &response.headers)
+    }
+
+    /// The response's body, if there was a response and it could be read.
+    #[must_use]
+    pub fn body(&self) -> Option<&Bytes> {
+        self.0.response.as_ref().filter(|_| !self.0.unread).map(|response| &response.body)
+    }
+
+    /// The response, if there was one.
+    #[must_use]
+    pub fn response(&self) -> Option<&ErrorResponse> {
+        self.0.response.as_ref()
+    }
+
+    /// The response's body read as JSON; `None` if there is none or it is no such `T`.
+    #[must_use]
+    pub fn json<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice(self.body()?).ok()
+    }
+
+    /// The request that failed; `None` if building a client failed.
+    #[must_use]
+    pub fn request(&self) -> Option<&RequestContext> {
+        self.0.request.as_ref()
+    }
+
+    /// What an [`ErrorDecoder`] made of the response, if it is a `T`.
+    #[must_use]
+    pub fn decoded<T: std::error::Error + 'static>(&self) -> Option<&T> {
+        if !self.0.decoded {
+            return None;
+        }
+        self.0.source.as_deref()?.downcast_ref()
+    }
+
+    /// When the server, or an [`ErrorDecoder`], says that trying again makes sense.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<SystemTime> {
+        self.0.retry_after
+    }
+
+    /// Whether trying again makes sense, as Feign judges it: the exchange failed on the way, the response has a
+    /// `Retry-After`, or the decoder said so. Whether it is safe depends on [`is_sent`](Self::is_sent) and the verb.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self.0.kind {
+            ErrorKind::Connect | ErrorKind::NoInstance | ErrorKind::Io => true,
+            ErrorKind::Timeout(phase) => match phase {
+                Phase::Connect | Phase::ResponseHead | Phase::Body => true,
+                Phase::Call => false,
+            },
+            ErrorKind::Status(_) => self.0.retryable,
+            ErrorKind::Config
+            | ErrorKind::Encode
+            | ErrorKind::InvalidUrl
+            | ErrorKind::InvalidHeader
+            | ErrorKind::InvalidPathValue
+            | ErrorKind::Decode
+            | ErrorKind::TooLarge
+            | ErrorKind::Interceptor => false,
+        }
+    }
+
+    /// Whether the server may have seen the request: `Some(false)` if it certainly did not, `Some(true)` if it
+    /// answered, `None` if nobody knows.
+    #[must_use]
+    pub fn is_sent(&self) -> Option<bool> {
+        if self.0.response.is_some() { Some(true) } else { self.0.sent }
+    }
+
+    /// Whether a time limit passed.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Timeout(_))
+    }
+
+    /// Whether no connection came about.
+    #[must_use]
+    pub fn is_connect(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Connect | ErrorKind::Timeout(Phase::Connect))
+    }
+
+    /// Whether the status is 4xx.
+    #[must_use]
+    pub fn is_client_error(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Status(status) if status.is_client_error())
+    }
+
+    /// Whether the status is 5xx.
+    #[must_use]
+    pub fn is_server_error(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Status(status) if status.is_server_error())
+    }
+
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            message: message.into(),
+            request: None,
+            response: None,
+            decoded: false,
+            unread: false,
+            sent: Some(false),
+            retryable: false,
+            retry_after: None,
+            source: None,
+        }))
+    }
+
+    pub(crate) fn config(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Config, message)
+    }
+
+    pub(crate) fn encode(message: impl Into<Cow<'static, str>>, source: impl Into<BoxError>) -> Self {
+        Self::new(ErrorKind::Encode, message).because(source)
+    }
+
+    /// An error of a call's arguments: there is no URL to show.
+    pub(crate) fn of_method(self, key: &Arc<str>) -> Self {
+        if self.0.request.is_some() {
+            return self;
+        }
+        let request = RequestContext { method_key: Arc::clone(key), method: Method::default(), url: String::new() };
+        self.during(request)
+    }
+
+    pub(crate) fn because(self, source: impl Into<BoxError>) -> Self {
+        self.change(|inner| inner.source = Some(Arc::from(source.into())))
+    }
+
+    pub(crate) fn during(self, request: RequestContext) -> Self {
+        self.change(|inner| inner.request = Some(request))
+    }
+
+    pub(crate) fn answered(self, response: ErrorResponse) -> Self {
+        self.change(|inner| inner.response = Some(response))
+    }
+
+    /// The error of a whole call that took too long.
+    pub(crate) fn call_timed_out(request: RequestContext) -> Self {
+        let message = format!("Call timed out executing {} {}", request.method, request.url);
+        Self::new(ErrorKind::Timeout(Phase::Call), message).during(request).change(|inner| inner.sent = None)
+    }
+
+    /// The error of a response whose body could not be read.
+    pub(crate) fn of_body(info: &CallInfo, method: &Method, url: String, head: &Parts, failure: BodyError) -> Self {
+        let (kind, text, source): (_, Cow<'static, str>, Option<BoxError>) = match failure {
+            BodyError::TimedOut => (ErrorKind::Timeout(Phase::Body), "Read timed out".into(), None),
+            BodyError::TooLarge(limit) => {
+                (ErrorKind::TooLarge, format!("body is larger than {limit} bytes").into(), None)
+            }
+            BodyError::Broken(error) => (ErrorKind::Io, "body ended early".into(), Some(error)),
+        };
+        let message = format!("{text} reading {method} {url}");
+        let request = RequestContext { method_key: Arc::clone(&info.plan().key), method: method.clone(), url };
+        let error = Self::new(kind, message).during(request).answered(ErrorResponse::of(head, Bytes::new()));
+        error.change(|inner| {
+            inner.unread = true;
+            inner.source = source.map(Arc::from);
+        })
+    }
+
+    /// The error of a response that is not what the method returns.
+    pub(crate) fn of_decode(request: RequestContext, response: ErrorResponse, source: BoxError) -> Self {
+        let message = format!("could not read the response of {} {}", request.method, request.url);
+        Self::new(ErrorKind::Decode, message).during(request).answered(response).because(source)
+    }
+
+    /// Class and message that Java's log has for it.
+    pub(crate) fn java(&self) -> (&'static str, Cow<'static, str>) {
+        match self.0.kind {
+            ErrorKind::Timeout(_) => ("SocketTimeoutException", "Read timed out".into()),
+            _ => ("IOException", self.0.message.split(" reading ").next().unwrap_or_default().to_owned().into()),
+        }
+    }
+
+    /// The error of a status, after the decoders were asked.
+    pub(crate) fn of_status(request: RequestContext, response: ErrorResponse, decoded: Decoded) -> Self {
+        let message = status_message(&request, &response);
+        let retry_after = retry_after(&response.headers, vernal_commons::clock::now());
+        let error = Self::new(ErrorKind::Status(response.status), message).during(request).answered(response);
+        error.change(|inner| {
+            inner.retryable = retry_after.is_some();
+            inner.retry_after = retry_after;
+            match decoded {
+                Decoded::Default | Decoded::Empty => {}
+                Decoded::Typed(cause) => (inner.decoded, inner.source) = (true, Some(Arc::from(cause))),
+                Decoded::Retry { after, cause } => {
+                    inner.retryable = true;
+                    let date = after.and_then(|after| vernal_commons::clock::now().checked_add(after));
+                    inner.retry_after = date.or(inner.retry_after);
+                    (inner.decoded, inner.source) = (cause.is_some(), cause.map(Arc::from));
+                }
+            }
+        })
+    }
+
+    /// The error of an exchange without response. An error of ours that came through a layer comes out again.
+    pub(crate) fn of_transport(request: RequestContext, error: TransportError) -> Self {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(&error);
+        while let Some(inner) = cause {
+            if let Some(own) = inner.downcast_ref::<Self>() {
+                let own = own.clone();
+                return match own.0.kind {
+                    ErrorKind::NoInstance => own.no_instance(request),
+                    _ if own.0.request.is_some() => own,
+                    _ => own.during(request),
+                };
+            }
+            cause = inner.source();
+        }
+        let host = request.url.split('/').nth(2).unwrap_or_default();
+        let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+        let message = format!("{} executing {} {}", java_error(&error, host).1, request.method, request.url);
+        let kind = match error.kind() {
+            TransportErrorKind::Connect => ErrorKind::Connect,
+            TransportErrorKind::ConnectTimeout => ErrorKind::Timeout(Phase::Connect),
+            TransportErrorKind::Timeout => ErrorKind::Timeout(Phase::ResponseHead),
+            TransportErrorKind::Request => ErrorKind::InvalidUrl,
+            TransportErrorKind::Io => ErrorKind::Io,
+            _ => ErrorKind::Io,
+        };
+        let sent = if error.never_sent() { Some(false) } else { None };
+        Self::new(kind, message).during(request).because(error).change(|inner| inner.sent = sent)
+    }
+
+    /// Feign's text for the synthetic 503 that Spring's balancer answers with.
+    fn no_instance(self, request: RequestContext) -> Self {
+        let service = self.0.message.strip_prefix(&no_instance_text("")).unwrap_or_default().to_owned();
+        let (method, url, key) = (&request.method, &request.url, &request.method_key);
+        let message = format!("[503] during [{method}] to [{url}] [{key}]: [{}]", no_instance_text(&service));
+        self.change(|inner| inner.message = message.into()).during(request)
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        // The errors that layers hand back may be shared; those under construction are not, and nothing is copied.
+        if Arc::get_mut(&mut self.0).is_none() {
+            self = Self(Arc::new(Inner {
+                kind: self.0.kind,
+                message: self.0.message.clone(),
+                request: self.0.request.clone(),
+                response: self.0.response.clone(),
+                decoded: self.0.decoded,
+                unread: self.0.unread,
+                sent: self.0.sent,
+                retryable: self.0.retryable,
+                retry_after: self.0.retry_after,
+                source: self.0.source.clone(),
+            }));
+        }
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            change(inner);
+        }
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+/// Shows neither headers nor body: both can hold secrets.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Error");
+        debug.field("kind", &self.0.kind).field("message", &self.0.message);
+        if let Some(source) = &self.0.source {
+            debug.field("source", source);
+        }
+        debug.finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+// ===== impl ErrorResponse =====
+
+impl ErrorResponse {
+    pub(crate) fn of(head: &Parts, body: Bytes) -> Self {
+        Self {
+            status: head.status,
+            version: head.version,
+            reason: reason_of(head.version, head.status, &head.extensions),
+            headers: head.headers.clone(),
+            body,
+        }
+    }
+}
+
+// ===== impl Decoded =====
+
+impl Decoded {
+    /// A [`Decoded::Typed`].
+    #[must_use]
+    pub fn typed(error: impl Into<BoxError>) -> Self {
+        Self::Typed(error.into())
+    }
+}
+
+// ===== impl MethodContext =====
+
+impl<'a> MethodContext<'a> {
+    pub(crate) const fn new(client: &'a ClientMeta, method: &'a MethodMeta, key: &'a str) -> Self {
+        Self { client, method, key }
+    }
+
+    /// Feign's config key: `OrderClient#order(Long)`.
+    #[must_use]
+    pub const fn key(&self) -> &'a str {
+        self.key
+    }
+
+    /// The client's description.
+    #[must_use]
+    pub const fn client(&self) -> &'a ClientMeta {
+        self.client
+    }
+
+    /// The method's description.
+    #[must_use]
+    pub const fn method(&self) -> &'a MethodMeta {
+        self.method
+    }
+}
+
+// ===== texts =====
+
+/// Bodies below this length are shown whole (feign-core 13.6 `FeignException.getBodyAsString`).
+const SHOWN_WHOLE_BELOW: usize = 400;
+/// Of longer ones, this many characters.
+const SHOWN_CHARS: usize = 200;
+
+fn status_message(request: &RequestContext, response: &ErrorResponse) -> String {
+    use fmt::Write as _;
+    let mut out = String::with_capacity(128);
+    let status = response.status.as_u16();
+    let _ = match &response.reason {
+        Some(reason) => write!(out, "[{status} {reason}]"),
+        None => write!(out, "[{status}]"),
+    };
+    let _ = write!(out, " during [{}] to [{}] [{}]: [", request.method, request.url, request.method_key);
+    let body = text_of(&response.headers, &response.body);
+    if response.body.len() < SHOWN_WHOLE_BELOW {
+        out.push_str(&body);
+    } else {
+        out.extend(body.chars().take(SHOWN_CHARS));
+        let _ = write!(out, "... ({} bytes)", response.body.len());
+    }
+    out.push(']');
+    out
+}
+
+/// The simple name of the exception that the JDK's transport throws for the failure of a request to `host`, and its
+/// message: log parsers of the estate know these texts.
+pub(crate) fn java_error(error: &TransportError, host: &str) -> (&'static str, Cow<'static, str>) {
+    let io = error.io_error().map(std::io::Error::kind);
+    match error.kind() {
+        TransportErrorKind::ConnectTimeout => ("SocketTimeoutException", "Connect timed out".into()),
+        TransportErrorKind::Timeout => ("SocketTimeoutException", "Read timed out".into()),
+        TransportErrorKind::Connect if io == Some(std::io::ErrorKind::ConnectionRefused) => {
+            ("ConnectException", "Connection refused".into())
+        }
+        TransportErrorKind::Io if io == Some(std::io::ErrorKind::ConnectionReset) => {
+            ("SocketException", "Connection reset".into())
+        }
+        TransportErrorKind::Io if chain_says(error, "connection closed before message completed") => {
+            ("SocketException", "Unexpected end of file from server".into())
+        }
+        TransportErrorKind::Connect if chain_says(error, "dns error") => {
+            ("UnknownHostException", host.to_owned().into())
+        }
+        TransportErrorKind::Connect if io.is_some() => ("ConnectException", innermost(error)),
+        _ => ("IOException", innermost(error)),
+    }
+}
+
+fn chain_says(error: &TransportError, text: &str) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        if inner.to_string().contains(text) {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
+}
+
+fn innermost(error: &TransportError) -> Cow<'static, str> {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string().into()
+}
+
+/// `Retry-After` as Feign reads it: whole seconds, perhaps with a point and zeros, or an RFC 1123 date.
+/// What it does not read is ignored, as is a number of seconds beyond the clock (Feign fails on that).
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<SystemTime> {
+    let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?;
+    let (whole, zeros) = text.split_once('.').unwrap_or((text, ""));
+    if !whole.is_empty() && whole.bytes().all(|b| b.is_ascii_digit()) && zeros.bytes().all(|b| b == b'0') {
+        return now.checked_add(Duration::from_secs(whole.parse().ok()?));
+    }
+    rfc1123(text)
+}
+
+fn rfc1123(text: &str) -> Option<SystemTime> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let mut parts = text.split_once(',')?.1.trim().split(' ');
+    let day: u64 = parts.next()?.parse().ok().filter(|day| (1..=31).contains(day))?;
+    let name = parts.next()?;
+    let month = MONTHS.iter().position(|month| *month == name)? as u64 + 1;
+    let year: u64 = parts.next()?.parse().ok().filter(|year| (1970..=9999).contains(year))?;
+    let mut time = parts.next()?.split(':').map(|part| part.parse::<u64>().ok().filter(|part| *part < 60));
+    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
+    if hour > 23 || time.next().is_some() || parts.next() != Some("GMT") || parts.next().is_some() {
+        return None;
+    }
+    // Days since 1970 of a civil date, years beginning in March so that the leap day comes last.
+    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1;
+    let seconds = days.checked_sub(719_468)? * 86_400 + hour * 3600 + minute * 60 + second;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait(value: &str) -> Option<u64> {
+        let mut headers = HeaderMap::new();
+        headers.insert("retry-after", value.parse().unwrap());
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+        Some(retry_after(&headers, now)?.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs())
+    }
+
+    #[test]
+    fn retry_after_is_read_as_feign_reads_it() {
+        let cases = [
+            ("5", Some(1005)),
+            ("5.0", Some(1005)),
+            ("5.", Some(1005)),
+            ("0", Some(1000)),
+            ("1.5", None),
+            ("-1", None),
+            ("abc", None),
+            ("99999999999999999999", None),
+            ("18446744073709551615", None),
+            ("Thu, 01 Jan 1970 00:00:10 GMT", Some(10)),
+            ("Sun, 28 Nov 2021 11:32:11 GMT", Some(1_638_099_131)),
+            ("Sun, 28 Nov 2021 11:32:11", None),
+            ("Sun, 28 Foo 2021 11:32:11 GMT", None),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(wait(value), expected, "{value}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Time limits: for the response's head, for each pause in its body, for the whole call.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use tokio::time::{Instant, Sleep};
+use vernal_commons::BoxError;
+use vernal_commons::http::{Body, SharedTransport, TransportError, TransportErrorKind};
+
+/// Sends `request` and waits for the response's head, no longer than `limit`.
+pub(crate) async fn send(
+    transport: &SharedTransport,
+    request: Request<Body>,
+    limit: Option<Duration>,
+) -> Result<Response<Body>, TransportError> {
+    match limit {
+        None => transport.send(request).await,
+        Some(limit) => match tokio::time::timeout(limit, transport.send(request)).await {
+            Ok(result) => result,
+            Err(_) => Err(TransportError::new(TransportErrorKind::Timeout)),
+        },
+    }
+}
+
+/// Why a body could not be read.
+#[derive(Debug)]
+pub(crate) enum BodyError {
+    /// A pause was longer than the limit.
+    TimedOut,
+    /// It is larger than the limit.
+    TooLarge(usize),
+    /// The connection broke.
+    Broken(BoxError),
+}
+
+/// `body` with a limit for each pause: for callers that read it themselves.
+pub(crate) fn limited(body: Body, limit: Option<Duration>) -> Body {
+    match limit {
+        Some(limit) if body.in_memory().is_none() => {
+            Body::wrap(Limited { body, limit, sleep: Box::pin(tokio::time::sleep(limit)) })
+        }
+        _ => body,
+    }
+}
+
+struct Limited {
+    body: Body,
+    limit: Duration,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl http_body::Body for Limited {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            let next = Instant::now() + self.limit;
+            self.sleep.as_mut().reset(next);
+            return Poll::Ready(frame);
+        }
+        match self.sleep.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Some(Err("timed out while waiting for the next part of the body".into()))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Reads `body` to its end: at most `cap` bytes, waiting at most `limit` for each part.
+pub(crate) async fn read(mut body: Body, cap: usize, limit: Option<Duration>) -> Result<Bytes, BodyError> {
+    if let Some(bytes) = body.in_memory() {
+        return if bytes.len() > cap { Err(BodyError::TooLarge(cap)) } else { Ok(bytes) };
+    }
+    let declared = body.size_hint().lower();
+    if declared > cap as u64 {
+        return Err(BodyError::TooLarge(cap));
+    }
+    let mut first: Option<Bytes> = None;
+    let mut rest = BytesMut::new();
+    loop {
+        let frame = match limit {
+            None => body.frame().await,
+            Some(limit) => tokio::time::timeout(limit, body.frame()).await.map_err(|_| BodyError::TimedOut)?,
+        };
+        let Some(frame) = frame else { break };
+        let Ok(data) = frame.map_err(BodyError::Broken)?.into_data() else { continue };
+        if first.as_ref().map_or(0, Bytes::len) + rest.len() + data.len() > cap {
+            return Err(BodyError::TooLarge(cap));
+        }
+        // A body that comes in one part is not copied.
+        match first.take() {
+            None if rest.is_empty() => first = Some(data),
+            None => rest.extend_from_slice(&data),
+            Some(head) => {
+                rest.reserve(usize::try_from(declared).unwrap_or(0).max(head.len() + data.len()));
+                rest.extend_from_slice(&head);
+                rest.extend_from_slice(&data);
+            }
+        }
+    }
+    Ok(first.unwrap_or_else(|| rest.freeze()))
+}
