@@ -29,11 +29,13 @@
 //! |---|---|
 //! | discovery.md 3.5 | no XML: `Accept: application/xml` is answered with 406, `*/*` with JSON, an XML body with 415 |
 //! | discovery.md 3.5 | by default a lease ends exactly at its duration, scans come each second and without limit, self-preservation is off, payloads are not cached ([`Builder`] has Java's ways) |
-//! | discovery.md 3.5 | no peers, regions, auto-scaling groups, warm-up, compact format or V1 paths |
+//! | discovery.md 3.5 | no peers, regions, auto-scaling groups, compact format or V1 paths |
 //! | D-HTML | error pages for `Accept: text/html` and for paths that Tomcat refuses have their own text |
 
 mod accept;
+mod access;
 mod answer;
+mod builder;
 mod document;
 mod leases;
 mod page;
@@ -57,9 +59,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use vernal_commons::task::Task;
 
+pub use builder::Builder;
 pub use record::Status;
 
-use leases::Rules;
+use access::Access;
+use builder::LONGEST;
 use state::State;
 
 /// A larger body is answered with 413.
@@ -75,16 +79,6 @@ pub struct Registry {
     faults: watch::Sender<Fault>,
     router: Router,
     task: Task,
-}
-
-/// How a registry shall behave, before it runs.
-#[derive(Debug, Clone)]
-#[must_use]
-pub struct Builder {
-    port: u16,
-    rules: Rules,
-    response_cache: Duration,
-    routes: Router,
 }
 
 /// An instance that is registered.
@@ -120,6 +114,7 @@ pub struct Seen {
 #[derive(Debug)]
 struct Inner {
     state: Mutex<State>,
+    access: Option<Access>,
     faults: watch::Receiver<Fault>,
 }
 
@@ -144,19 +139,7 @@ impl Registry {
 
     /// What can be set before a registry starts.
     pub fn builder() -> Builder {
-        Builder {
-            port: 0,
-            rules: Rules {
-                eviction_interval: Duration::from_secs(1),
-                delta_retention: Duration::from_secs(180),
-                delta_purge_interval: Duration::from_secs(30),
-                doubled_leases: false,
-                eviction_limit: false,
-                self_preservation: false,
-            },
-            response_cache: Duration::ZERO,
-            routes: Router::new(),
-        }
+        Builder::new()
     }
 
     /// The service URL for clients, with `/eureka` and without a slash at its end.
@@ -211,7 +194,7 @@ impl Registry {
 
     /// Moves the registry's clocks forward, as if `by` had passed.
     pub fn advance(&self, by: Duration) {
-        self.inner.state().advance(by);
+        self.inner.state().advance(by.min(LONGEST));
     }
 
     /// Answers every request with `status` from now on, and does nothing else. A status that HTTP does not know
@@ -241,65 +224,6 @@ impl Registry {
 // ===== impl Builder =====
 
 impl Builder {
-    /// The port on the loopback; 0, the default, takes a free one.
-    pub const fn port(mut self, port: u16) -> Self {
-        self.port = port;
-        self
-    }
-
-    /// How often expired leases are looked for (default 1 s; `eureka.server.eviction-interval-timer-in-ms` is 60 s).
-    /// At least 1 ms.
-    pub fn eviction_interval(mut self, interval: Duration) -> Self {
-        self.rules.eviction_interval = interval.max(Duration::from_millis(1));
-        self
-    }
-
-    /// How long deltas tell of a change (default 180 s, `eureka.server.retention-time-in-m-s-in-delta-queue`).
-    pub const fn delta_retention(mut self, retention: Duration) -> Self {
-        self.rules.delta_retention = retention;
-        self
-    }
-
-    /// How often older changes are dropped (default 30 s, `eureka.server.delta-retention-timer-interval-in-ms`). At
-    /// least 1 ms.
-    pub fn delta_purge_interval(mut self, interval: Duration) -> Self {
-        self.rules.delta_purge_interval = interval.max(Duration::from_millis(1));
-        self
-    }
-
-    /// How long a payload may be answered again, unless a change drops it before (default zero: never;
-    /// `eureka.server.response-cache-auto-expiration-in-seconds` is 180 s). With it come Eureka's stale answers: a
-    /// heartbeat drops no payload, and a change of an instance with several VIP names leaves those of single names.
-    pub const fn response_cache(mut self, life: Duration) -> Self {
-        self.response_cache = life;
-        self
-    }
-
-    /// Java's lease arithmetic: after its first heartbeat a lease lasts twice its duration (default off).
-    pub const fn doubled_leases(mut self, doubled: bool) -> Self {
-        self.rules.doubled_leases = doubled;
-        self
-    }
-
-    /// Whether a scan evicts 15 % of the registry at most, picked at random (default off).
-    pub const fn eviction_limit(mut self, limited: bool) -> Self {
-        self.rules.eviction_limit = limited;
-        self
-    }
-
-    /// Whether nobody is evicted while too few heartbeats come (default off, `eureka.server.enable-self-preservation`
-    /// is on). The threshold assumes a heartbeat each 30 s of every client.
-    pub const fn self_preservation(mut self, on: bool) -> Self {
-        self.rules.self_preservation = on;
-        self
-    }
-
-    /// Further routes, which are looked at first. They are neither in the journal nor do faults touch them.
-    pub fn routes(mut self, routes: Router) -> Self {
-        self.routes = self.routes.merge(routes);
-        self
-    }
-
     /// Opens the port and serves.
     ///
     /// # Errors
@@ -309,8 +233,8 @@ impl Builder {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).await?;
         let address = listener.local_addr()?;
         let (faults, receiver) = watch::channel(Fault::None);
-        let state = Mutex::new(State::new(self.rules, self.response_cache));
-        let inner = Arc::new(Inner { state, faults: receiver });
+        let state = Mutex::new(State::new(self.settings));
+        let inner = Arc::new(Inner { state, access: self.access, faults: receiver });
         let own = Router::new().fallback(serve).with_state(Arc::clone(&inner));
         let router = self.routes.fallback_service(own);
         let served = router.clone();
@@ -362,6 +286,11 @@ async fn respond(inner: &Inner, request: Request) -> Response {
     let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else {
         return refuse(StatusCode::PAYLOAD_TOO_LARGE);
     };
+    if !answer::refused_path(parts.uri.path())
+        && let Some(refusal) = inner.access.as_ref().and_then(|access| access.refusal(&parts))
+    {
+        return refusal.map(Body::from);
+    }
     let mut state = inner.state();
     let response = match parts.uri.path() {
         "/" => page::instances(&mut state, &parts),
@@ -512,6 +441,39 @@ mod tests {
         assert_eq!(registry.instances()[0].status, Status::OutOfService);
         let delta = send(&registry, "GET /eureka/apps/delta", "").await;
         assert!(delta.contains(r#""apps__hashcode":"OUT_OF_SERVICE_1_""#), "{delta}");
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_warms_up_takes_registrations_only() {
+        let registry = with_orders(Registry::builder().warm_up(Duration::from_secs(30)).delta(false)).await;
+        assert!(send(&registry, "GET /eureka/apps", "").await.starts_with("403"));
+        registry.advance(Duration::from_secs(30));
+        assert!(send(&registry, "GET /eureka/apps", "").await.starts_with("200"));
+        assert!(send(&registry, "GET /eureka/apps/delta", "").await.starts_with("403"));
+    }
+
+    #[tokio::test]
+    async fn a_secured_registry_asks_for_credentials_and_hides_them() {
+        let builder = Registry::builder().basic_auth("eve", "p@ss");
+        assert!(!format!("{builder:?}").contains("p@ss"));
+        let registry = builder.start().await.unwrap();
+        let right = "GET /eureka/apps HTTP/1.1\r\nAuthorization: Basic ZXZlOnBAc3M=\r\nX-Rest:";
+        assert!(send(&registry, "GET /eureka/apps", "").await.starts_with("401"));
+        assert!(send(&registry, right, "").await.starts_with("200"));
+    }
+
+    #[tokio::test]
+    async fn times_without_end_are_cut() {
+        let endless = Registry::builder()
+            .eviction_interval(Duration::MAX)
+            .delta_retention(Duration::MAX)
+            .delta_purge_interval(Duration::MAX)
+            .response_cache(Duration::MAX)
+            .warm_up(Duration::MAX);
+        let registry = with_orders(endless).await;
+        registry.advance(Duration::from_secs(1_000_000));
+        assert!(send(&registry, "GET /eureka/apps", "").await.starts_with("403"));
+        assert_eq!(registry.instances().len(), 1);
     }
 
     #[tokio::test]

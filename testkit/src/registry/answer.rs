@@ -45,6 +45,12 @@ struct Call<'a> {
     now: Now,
 }
 
+/// Whether Tomcat refuses the path before anybody sees it: an escaped slash or backslash.
+pub(super) fn refused_path(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    lower.contains("%2f") || lower.contains("%5c") || path.contains('\\')
+}
+
 /// Answers a request below `/eureka`; anything else is not found.
 pub(super) fn answer(state: &mut State, parts: &Parts, body: &[u8]) -> Response<Bytes> {
     let now = state.catch_up();
@@ -114,8 +120,7 @@ pub(super) fn answer(state: &mut State, parts: &Parts, body: &[u8]) -> Response<
 
 impl Route {
     fn of(path: &str) -> Self {
-        let lower = path.to_ascii_lowercase();
-        if lower.contains("%2f") || lower.contains("%5c") || path.contains('\\') {
+        if refused_path(path) {
             return Self::Refused;
         }
         // Path parameters (`;a=b`) belong to no resource.
@@ -206,6 +211,9 @@ impl Call<'_> {
     }
 
     fn document(&self, state: &mut State, key: Key) -> Response<Bytes> {
+        if !state.serves(&key, self.now) {
+            return self.error(StatusCode::FORBIDDEN);
+        }
         if !self.accept.admits_json() {
             return self.error(StatusCode::NOT_ACCEPTABLE);
         }

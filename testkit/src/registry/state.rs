@@ -31,6 +31,19 @@ pub(super) struct State {
     journal: VecDeque<Seen>,
     forgotten: u64,
     advanced: Duration,
+    opens: Instant,
+    delta: bool,
+}
+
+/// How a state is set up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settings {
+    pub(super) rules: Rules,
+    pub(super) response_cache: Duration,
+    /// How long documents are refused.
+    pub(super) warm_up: Duration,
+    /// Whether deltas are served.
+    pub(super) delta: bool,
 }
 
 /// What a kept payload answers.
@@ -56,17 +69,19 @@ struct Payload {
 // ===== impl State =====
 
 impl State {
-    pub(super) fn new(rules: Rules, payload_life: Duration) -> Self {
+    pub(super) fn new(settings: Settings) -> Self {
         let now = Now { at: Instant::now(), wall: clock::now_millis() };
         Self {
-            leases: Leases::new(rules, now),
-            payload_life,
+            leases: Leases::new(settings.rules, now),
+            payload_life: settings.response_cache,
             payloads: HashMap::new(),
             delta_version: 0,
             regional_delta_version: 0,
             journal: VecDeque::new(),
             forgotten: 0,
             advanced: Duration::ZERO,
+            opens: now.at + settings.warm_up,
+            delta: settings.delta,
         }
     }
 
@@ -123,6 +138,11 @@ impl State {
         if let Some(vip) = &record.secure_vip {
             self.payloads.remove(&Key::SecureVip(vip.clone()));
         }
+    }
+
+    /// Whether the document for `key` is served at all: not while the server warms up, and deltas only if they are on.
+    pub(super) fn serves(&self, key: &Key, now: Now) -> bool {
+        now.at >= self.opens && (self.delta || !matches!(key, Key::Delta { .. }))
     }
 
     /// The document for `key`, gzip-compressed if so wanted; `None` for an unknown application.

@@ -22,7 +22,7 @@ use wire::{Request, Response};
 type Predicate = fn(&Request) -> bool;
 
 /// What no issue has asked for yet, told by the request alone.
-const NOT_BUILT: [(&str, Predicate); 5] = [
+const NOT_BUILT: [(&str, Predicate); 4] = [
     ("XML answers (XML for the registry)", wants_xml),
     ("XML bodies (XML for the registry)", |request| {
         request.header("content-type").is_some_and(|it| it.contains("xml"))
@@ -36,13 +36,6 @@ const NOT_BUILT: [(&str, Predicate); 5] = [
     ("peer replication (registry peers)", |request| {
         request.split().0.contains("/peerreplication/") || request.header("x-netflix-discovery-replication").is_some()
     }),
-    ("basic authentication (secured registry)", |request| request.header("authorization").is_some()),
-];
-
-/// What no issue has asked for yet, told by the server that was recorded.
-const SERVERS_NOT_BUILT: [(&str, &str); 2] = [
-    ("basic-auth", "basic authentication (secured registry)"),
-    ("warm-up", "warm-up and servers without delta (registry peers)"),
 ];
 
 /// The purge timer of the recorded server may have stood anywhere in its interval.
@@ -100,18 +93,17 @@ async fn replay_best(file: &Path) -> Replay {
         Some(steps) => steps.as_array().unwrap().iter().map(Step::read).collect(),
         None => vec![Step::read(&recording)],
     };
-    let server = recording["server"].as_str().unwrap_or_default();
-    let whole = SERVERS_NOT_BUILT
-        .iter()
-        .find(|(word, _)| server.contains(word))
-        .map(|(_, why)| *why)
-        // What a request would have changed is missing for all that follow.
-        .or_else(|| steps.iter().filter(|step| step.request.method != "GET").find_map(|step| step.not_built));
+    // What a request would have changed is missing for all that follow.
+    let whole = steps.iter().filter(|step| step.request.method != "GET").find_map(|step| step.not_built);
     if let Some(why) = whole {
         return Replay { not_built: vec![why; steps.len()], ..Replay::default() };
     }
     if !of_client {
-        return replay(&steps, plain_server().await, None).await;
+        let registry = server(recording["server"].as_str().unwrap(), &steps).await;
+        for instance in outside::earlier(&steps) {
+            outside::post(&registry, &instance).await;
+        }
+        return replay(&steps, registry, None).await;
     }
     let mut best: Option<Replay> = None;
     for phase in PHASES {
@@ -186,17 +178,30 @@ async fn pass(registry: &Registry, gap: Duration) {
     registry.advance(left);
 }
 
-/// The `plain` server of the recordings' README.
-async fn plain_server() -> Registry {
-    Registry::builder()
+/// A server of the recordings' README: all are the `plain` one and differ as their names say.
+async fn server(kind: &str, steps: &[Step]) -> Registry {
+    let mut builder = Registry::builder()
         .delta_retention(Duration::from_secs(3))
         .delta_purge_interval(Duration::from_millis(500))
         .response_cache(Duration::from_secs(1))
         .doubled_leases(true)
-        .eviction_limit(true)
-        .start()
-        .await
-        .unwrap()
+        .eviction_limit(true);
+    if kind.contains("basic-auth") {
+        builder = builder.basic_auth("eve", "p@ss").csrf_protection(kind.contains("csrf"));
+    }
+    if kind.contains("warm-up") {
+        builder = builder.warm_up(opening(steps));
+    }
+    if kind.contains("disable-delta") {
+        builder = builder.delta(false);
+    }
+    builder.start().await.unwrap()
+}
+
+/// When a server that warmed up opened is not recorded, only that it was before the first full fetch it answered.
+fn opening(steps: &[Step]) -> Duration {
+    let fetch = |step: &&Step| names(&step.request) == ["apps"] && step.response.status == 200;
+    steps.iter().find(fetch).map_or(Duration::MAX, |step| step.at)
 }
 
 /// What clients were recorded with: Java's times. Two peers protected themselves, so nobody was ever evicted, and their

@@ -94,11 +94,20 @@ impl Outside {
     }
 }
 
+/// The instances that a full document shows before any step has registered one: they were there before.
+pub(super) fn earlier(steps: &[Step]) -> Vec<Value> {
+    let unregistered = steps.iter().take_while(|step| step.request.method != "POST" || step.response.status != 204);
+    let first =
+        unregistered.filter(|step| !is_delta(step)).find_map(|step| step.response.json()?.get("applications").cloned());
+    first.map(|document| instances(&document)).unwrap_or_default()
+}
+
 /// Registers a record as its own client would.
 pub(super) async fn post(registry: &Registry, instance: &Value) {
     let path = format!("/eureka/apps/{}", plain(&instance["app"]));
-    let body = json!({ "instance": instance }).to_string();
-    assert_eq!(Request::json("POST", &path, body).send(registry.address()).await.status, 204);
+    let mut request = Request::json("POST", &path, json!({ "instance": instance }).to_string());
+    request.headers.push(("Authorization".to_owned(), "Basic ZXZlOnBAc3M=".to_owned()));
+    assert_eq!(request.send(registry.address()).await.status, 204);
 }
 
 /// An instance of which nothing but its status is known.
