@@ -117,12 +117,13 @@ impl InstanceRecord {
     /// recorded: `vectors/instance-defaults`), except that with `server.port=0` the id holds the bound port.
     #[must_use]
     pub fn from_settings(settings: &EurekaInstanceSettings, facts: &ApplicationFacts, host: &HostAddress) -> Self {
+        let text = |setting: &Option<String>| setting.clone().filter(|text| !text.trim().is_empty());
         let name = facts.name.clone().unwrap_or_else(|| "unknown".to_owned());
-        let ip_addr = settings.ip_address.clone().unwrap_or_else(|| host.ip.clone());
+        let ip_addr = text(&settings.ip_address).unwrap_or_else(|| host.ip.clone());
         let host_name = if settings.prefer_ip_address {
             ip_addr.clone()
         } else {
-            settings.hostname.clone().unwrap_or_else(|| host.name.clone())
+            text(&settings.hostname).unwrap_or_else(|| host.name.clone())
         };
         let server_port = facts.actual_port();
         let port = settings.non_secure_port.or(server_port).unwrap_or(80);
@@ -141,9 +142,9 @@ impl InstanceRecord {
             .clone()
             .or_else(|| settings.secure_port_enabled.then(|| management("https", &settings.health_check_url_path)));
         Self {
-            instance_id: settings.instance_id.clone().unwrap_or_else(|| facts.instance_id(host)),
-            app: settings.appname.as_ref().unwrap_or(&name).to_uppercase(),
-            app_group: settings.app_group_name.as_ref().map(|group| group.to_uppercase()),
+            instance_id: text(&settings.instance_id).unwrap_or_else(|| facts.instance_id(host)),
+            app: text(&settings.appname).unwrap_or_else(|| name.clone()).to_uppercase(),
+            app_group: text(&settings.app_group_name).map(|group| group.to_uppercase()),
             ip_addr,
             status: settings.initial_status,
             overridden_status: InstanceStatus::Unknown,
@@ -152,14 +153,14 @@ impl InstanceRecord {
                 number: settings.secure_port.unwrap_or(default_secure_port),
                 enabled: settings.secure_port_enabled,
             },
-            vip_address: Some(settings.virtual_host_name.as_ref().unwrap_or(&name).clone()),
-            secure_vip_address: Some(settings.secure_virtual_host_name.as_ref().unwrap_or(&name).clone()),
-            home_page_url: Some(settings.home_page_url.clone().unwrap_or_else(|| {
+            vip_address: Some(text(&settings.virtual_host_name).unwrap_or_else(|| name.clone())),
+            secure_vip_address: Some(text(&settings.secure_virtual_host_name).unwrap_or(name)),
+            home_page_url: Some(text(&settings.home_page_url).unwrap_or_else(|| {
                 let slash = if settings.home_page_url_path.starts_with('/') { "" } else { "/" };
                 format!("http://{}:{port}{slash}{}", bracketed(&host_name), settings.home_page_url_path)
             })),
             status_page_url: Some(
-                settings.status_page_url.clone().unwrap_or_else(|| management("http", &settings.status_page_url_path)),
+                text(&settings.status_page_url).unwrap_or_else(|| management("http", &settings.status_page_url_path)),
             ),
             health_check_url: Some(
                 settings
@@ -173,7 +174,7 @@ impl InstanceRecord {
                 renewal_interval: settings.lease_renewal_interval_in_seconds.max(1),
                 duration: settings.lease_expiration_duration_in_seconds.max(1),
             },
-            asg_name: settings.asg_name.clone(),
+            asg_name: text(&settings.asg_name),
             host_name,
             ..Self::empty()
         }

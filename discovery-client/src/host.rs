@@ -8,7 +8,6 @@ use serde::Deserialize;
 use vernal_commons::endpoints::Endpoint;
 
 use crate::error::Error;
-use crate::settings::lenient;
 
 /// `spring.cloud.inetutils.*` (`InetUtilsProperties`).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -20,16 +19,12 @@ pub struct InetSettings {
     /// Address if nothing else is found. Default `127.0.0.1`.
     pub default_ip_address: String,
     /// Limit for finding out, in seconds. Default 1.
-    #[serde(deserialize_with = "lenient::scalar")]
     pub timeout_seconds: u32,
     /// Network interfaces that are not used: patterns for their whole name.
-    #[serde(deserialize_with = "lenient::list")]
     pub ignored_interfaces: Vec<String>,
     /// Addresses that are used: patterns for the whole address, or its beginning. Default any.
-    #[serde(deserialize_with = "lenient::list")]
     pub preferred_networks: Vec<String>,
     /// Whether only private addresses (10, 172.16 to 172.31, 192.168) are used. Default false.
-    #[serde(deserialize_with = "lenient::scalar")]
     pub use_only_site_local_interfaces: bool,
 }
 

@@ -316,6 +316,20 @@ impl InstanceStatus {
     }
 }
 
+/// Reads a setting: a word that is not known is an error there.
+impl<'de> serde::Deserialize<'de> for InstanceStatus {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let word = text.replace('-', "_");
+        match Self::from_word(&word) {
+            Self::Unknown if !word.eq_ignore_ascii_case("unknown") => Err(serde::de::Error::custom(format_args!(
+                "expected a status such as `UP` or `STARTING`, found `{text}`"
+            ))),
+            status => Ok(status),
+        }
+    }
+}
+
 impl fmt::Display for InstanceStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -6,7 +6,6 @@ use vernal_commons::discover::{Discover, LookupError, ServiceView};
 use vernal_commons::instance::ServiceInstance;
 
 use crate::error::Error;
-use crate::settings::lenient;
 
 /// `spring.cloud.discovery.client.simple.*` (`SimpleDiscoveryProperties`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -23,25 +22,18 @@ pub struct SimpleDiscoverySettings {
 #[non_exhaustive]
 pub struct FixedInstance {
     /// Scheme, host and port; a path is not used.
-    #[serde(deserialize_with = "lenient::optional")]
     pub uri: Option<String>,
     /// Host name or address.
-    #[serde(deserialize_with = "lenient::optional")]
     pub host: Option<String>,
     /// Port; 0 is the scheme's.
-    #[serde(deserialize_with = "lenient::scalar")]
     pub port: u16,
     /// Whether it is reached by HTTPS.
-    #[serde(deserialize_with = "lenient::scalar")]
     pub secure: bool,
     /// Service name in place of the key.
-    #[serde(deserialize_with = "lenient::optional")]
     pub service_id: Option<String>,
     /// Instance id in place of `host:port`.
-    #[serde(deserialize_with = "lenient::optional")]
     pub instance_id: Option<String>,
     /// Metadata.
-    #[serde(deserialize_with = "lenient::texts")]
     pub metadata: BTreeMap<String, String>,
 }
 
@@ -195,10 +187,9 @@ mod tests {
 
     #[test]
     fn names_are_compared_exactly() {
-        let resolver = resolver(
-            r#"{"instances":{"orders":[{"host":"h","port":"81","metadata":{"zone":"a"},"instance-id":"o1"}]}}"#,
-        )
-        .unwrap();
+        let resolver =
+            resolver(r#"{"instances":{"orders":[{"host":"h","port":81,"metadata":{"zone":"a"},"instance-id":"o1"}]}}"#)
+                .unwrap();
         assert_eq!(resolver.lookup("orders").unwrap().instances().next().unwrap().instance_id(), "o1");
         assert!(matches!(resolver.lookup("ORDERS"), Err(LookupError::UnknownService { .. })));
         assert_eq!(resolver.services(), ["orders"]);
