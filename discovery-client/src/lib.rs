@@ -21,7 +21,7 @@
 //!
 //! | tag | difference |
 //! |---|---|
-//! | 1.1 | ids that Tomcat can never find again (`/`, `;`, `\`) and records that a server refuses are not sent |
+//! | 1.1 | ids that Tomcat can never find again (`/`, `;`, `\`) and records that a server refuses are not sent; paths have no empty segment |
 //! | 1.7 | one strict form of a registration: no `null`, no `sid`, no server's stamps, numbers and flags in the types the server writes |
 //! | 2.4 | after a switch to another server the whole registry is fetched, not a delta |
 //! | 2.7 | a name that is no virtual address is looked up as application name |

@@ -34,10 +34,14 @@ pub enum Operation<'a> {
     Delta,
     /// The instances behind one virtual address.
     Vip(&'a str),
+    /// The instances behind one secure virtual address.
+    SecureVip(&'a str),
     /// The instances of one application.
     Application(&'a str),
     /// One instance, by application and id.
     Instance(&'a str, &'a str),
+    /// The first instance with this id, whatever its application.
+    AnyInstance(&'a str),
 }
 
 /// What every request of a client carries.
@@ -116,7 +120,9 @@ impl Operation<'_> {
             Self::Override(..) | Self::ClearOverride(_) => "status override",
             Self::Full => "full fetch",
             Self::Delta => "delta fetch",
-            Self::Vip(_) | Self::Application(_) | Self::Instance(..) => "look-up",
+            Self::Vip(_) | Self::SecureVip(_) | Self::Application(_) | Self::Instance(..) | Self::AnyInstance(_) => {
+                "look-up"
+            }
         }
     }
 
@@ -127,7 +133,13 @@ impl Operation<'_> {
             Self::Register(_) => Method::POST,
             Self::Renew(_) | Self::Override(..) => Method::PUT,
             Self::Cancel(_) | Self::ClearOverride(_) => Method::DELETE,
-            Self::Full | Self::Delta | Self::Vip(_) | Self::Application(_) | Self::Instance(..) => Method::GET,
+            Self::Full
+            | Self::Delta
+            | Self::Vip(_)
+            | Self::SecureVip(_)
+            | Self::Application(_)
+            | Self::Instance(..)
+            | Self::AnyInstance(_) => Method::GET,
         }
     }
 
@@ -153,6 +165,8 @@ impl Operation<'_> {
             Self::Full => "/apps/".to_owned(),
             Self::Delta => "/apps/delta".to_owned(),
             Self::Vip(vip) => format!("/vips/{}", segment(vip)),
+            Self::SecureVip(vip) => format!("/svips/{}", segment(vip)),
+            Self::AnyInstance(id) => format!("/instances/{}", segment(id)),
             Self::Application(app) => format!("/apps/{}", segment(&app.to_uppercase())),
             Self::Instance(app, id) => format!("/apps/{}/{}", segment(&app.to_uppercase()), segment(id)),
         }
@@ -194,7 +208,8 @@ impl Operation<'_> {
     pub const fn settles(&self, status: u16) -> bool {
         match (self, status) {
             (_, 200..=299) | (Self::Cancel(_), _) => true,
-            (Self::Renew(_) | Self::Application(_) | Self::Instance(..), 404) | (Self::Delta, 403 | 404) => true,
+            (Self::Renew(_) | Self::Application(_) | Self::Instance(..) | Self::AnyInstance(_), 404)
+            | (Self::Delta, 403 | 404) => true,
             // The record itself is at fault; every server would say so.
             (Self::Register(_), 400) => true,
             _ => false,

@@ -151,21 +151,12 @@ impl Servers {
         let undecodable = |source| Error::Decode { server: server.to_owned(), operation: name, source };
         let response = self.send(endpoint, operation).await?;
         let (parts, body) = response.into_parts();
-        let (limit, time) = match operation {
-            Operation::Full | Operation::Delta | Operation::Vip(_) => {
-                (self.limits.document_bytes, self.limits.document_time)
-            }
-            Operation::Application(_) | Operation::Instance(..) => (self.limits.document_bytes, self.read_timeout),
-            _ => (SMALL_BODY, self.read_timeout),
+        let reads_body = operation.method() == http::Method::GET;
+        let (limit, time) = if reads_body {
+            (self.limits.document_bytes, self.limits.document_time)
+        } else {
+            (SMALL_BODY, self.read_timeout)
         };
-        let reads_body = matches!(
-            operation,
-            Operation::Full
-                | Operation::Delta
-                | Operation::Vip(_)
-                | Operation::Application(_)
-                | Operation::Instance(..)
-        );
         let status = parts.status.as_u16();
         let body = match tokio::time::timeout(time, body.read(limit)).await {
             Ok(Ok(body)) => body,
