@@ -210,7 +210,8 @@ mod tests {
     fn written_events_read_the_same() {
         let id = BusId::new("orders:8080:1").unwrap();
         let destination = Destination::normalise(Some("billing"));
-        let pairs = vec![("a.b".to_owned(), "é \"q\" \\ / \n\t\u{1}\u{1f} </x>".to_owned()), (String::new(), String::new())];
+        let pairs =
+            vec![("a.b".to_owned(), "é \"q\" \\ / \n\t\u{1}\u{1f} </x>".to_owned()), (String::new(), String::new())];
         let ack = Ack { event_id: Some("1".to_owned()), ..Ack::default() };
         let events = [
             Event::refresh(&id, &destination),

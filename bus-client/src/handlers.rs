@@ -141,7 +141,9 @@ impl Refresher {
 }
 
 /// Waits for the running refresh; for ever if there is none.
-async fn poll(running: &mut Option<BoxFuture<'static, Result<Vec<String>, BoxError>>>) -> Result<Vec<String>, BoxError> {
+async fn poll(
+    running: &mut Option<BoxFuture<'static, Result<Vec<String>, BoxError>>>,
+) -> Result<Vec<String>, BoxError> {
     match running {
         Some(future) => future.await,
         None => std::future::pending().await,

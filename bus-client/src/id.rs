@@ -123,7 +123,8 @@ mod tests {
 
     #[test]
     fn random_part_differs_from_node_to_node() {
-        let id = || BusId::from_settings(|key| (key == "spring.application.name").then(|| "orders".to_owned())).unwrap();
+        let id =
+            || BusId::from_settings(|key| (key == "spring.application.name").then(|| "orders".to_owned())).unwrap();
         let (one, other) = (id(), id());
         assert_ne!(one, other);
         assert!(one.as_str().starts_with("orders:8080:"));

@@ -69,7 +69,13 @@ pub(crate) struct Receipt {
 }
 
 impl Inbox {
-    pub(crate) fn new(id: BusId, aliases: Vec<String>, listens: Listens, sent: Arc<SentIds>, tally: Arc<Tally>) -> Self {
+    pub(crate) fn new(
+        id: BusId,
+        aliases: Vec<String>,
+        listens: Listens,
+        sent: Arc<SentIds>,
+        tally: Arc<Tally>,
+    ) -> Self {
         Self {
             id,
             aliases,
@@ -109,7 +115,12 @@ impl Inbox {
         })
     }
 
-    fn judge_event(&mut self, envelope: Envelope<'_>, now: Instant, acks: bool) -> Result<Verdict, crate::event::Malformed> {
+    fn judge_event(
+        &mut self,
+        envelope: Envelope<'_>,
+        now: Instant,
+        acks: bool,
+    ) -> Result<Verdict, crate::event::Malformed> {
         let origin = envelope.origin();
         let same_origin = origin.as_deref() == Some(self.id.as_str());
         match envelope.type_name().as_deref() {

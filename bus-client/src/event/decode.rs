@@ -111,7 +111,11 @@ fn malformed(reason: &'static str, error: impl Into<BoxError>) -> Malformed {
 
 fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     let quoted = raw.get().strip_prefix('"')?.strip_suffix('"')?;
-    if quoted.contains('\\') { serde_json::from_str(raw.get()).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(quoted)) }
+    if quoted.contains('\\') {
+        serde_json::from_str(raw.get()).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(quoted))
+    }
 }
 
 /// A text, or the text of a number or boolean.
@@ -264,7 +268,15 @@ mod tests {
     fn bodies_that_are_no_event_are_malformed() {
         let deep = format!(r#"{{"type":"RefreshRemoteApplicationEvent","x":{}{}}}"#, "[".repeat(200), "]".repeat(200));
         let bodies = [
-            "", "nonsense", "[]", "\"x\"", "null", "{", "{}x", "/* */{}", r#"{"destinationService":5}"#,
+            "",
+            "nonsense",
+            "[]",
+            "\"x\"",
+            "null",
+            "{",
+            "{}x",
+            "/* */{}",
+            r#"{"destinationService":5}"#,
             r#"{"type":"EnvironmentChangeRemoteApplicationEvent","values":[]}"#,
             r#"{"type":"EnvironmentChangeRemoteApplicationEvent","values":"x"}"#,
             &deep,

@@ -158,7 +158,8 @@ impl Publisher {
             properties = properties.with_content_encoding(short(encoding));
         }
         let options = BasicPublishOptions::default();
-        let confirm = self.channel.basic_publish(short(topic), short(topic), options, &message.body, properties).await?;
+        let confirm =
+            self.channel.basic_publish(short(topic), short(topic), options, &message.body, properties).await?;
         match confirm.await? {
             Confirmation::Ack(_) | Confirmation::NotRequested => Ok(()),
             Confirmation::Nack(_) => Err(std::io::Error::other("the broker could not keep the message").into()),

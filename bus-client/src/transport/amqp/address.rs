@@ -150,7 +150,8 @@ impl Parsed {
         let (host, port) = match authority[behind_brackets..].rfind(':') {
             Some(colon) => {
                 let colon = behind_brackets + colon;
-                let port = authority[colon + 1..].parse().map_err(|_| invalid("expected a port number behind the `:`"))?;
+                let port =
+                    authority[colon + 1..].parse().map_err(|_| invalid("expected a port number behind the `:`"))?;
                 (&authority[..colon], Some(port))
             }
             None => (authority, None),
@@ -182,7 +183,8 @@ mod tests {
 
     #[test]
     fn settings_are_used_without_addresses() {
-        let settings = RabbitSettings { host: "mq".to_owned(), virtual_host: " ".to_owned(), ..RabbitSettings::default() };
+        let settings =
+            RabbitSettings { host: "mq".to_owned(), virtual_host: " ".to_owned(), ..RabbitSettings::default() };
         let addresses = Addresses::new(&settings).unwrap();
         assert_eq!((addresses.to_string().as_str(), addresses.virtual_host.as_str()), ("mq:5672/", "/"));
         assert_eq!(addresses.username, "guest");

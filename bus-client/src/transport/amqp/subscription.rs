@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use lapin::options::{
-    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, ExchangeDeclareOptions, QueueBindOptions,
-    QueueDeclareOptions,
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, ExchangeDeclareOptions,
+    QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, Consumer};
@@ -105,6 +105,9 @@ async fn leave(connection: &Connection, channel: &Channel, consumer: Consumer, d
         drop(timeout_at(half, channel.basic_cancel(consumer.tag(), BasicCancelOptions::default())).await);
     }
     drop(consumer);
+    if channel.status().connected() {
+        drop(timeout_at(deadline, channel.close(200, short("OK"))).await);
+    }
     close_connection(connection, deadline).await;
 }
 
@@ -131,8 +134,7 @@ async fn declare_queue(
     mut channel: Channel,
     topic: &str,
 ) -> Result<(Channel, String), TransportError> {
-    let options =
-        QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
+    let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..QueueDeclareOptions::default() };
     let mut attempt = 1;
     loop {
         let name = queue_name(topic, Uuid::new_v4());
@@ -148,7 +150,8 @@ async fn declare_queue(
 }
 
 async fn bind(channel: &Channel, queue: &str, topic: &str) -> Result<(), TransportError> {
-    let bind = channel.queue_bind(short(queue), short(topic), short("#"), QueueBindOptions::default(), FieldTable::default());
+    let bind =
+        channel.queue_bind(short(queue), short(topic), short("#"), QueueBindOptions::default(), FieldTable::default());
     rpc("queue.bind", bind).await
 }
 
