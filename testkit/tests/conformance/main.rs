@@ -5,12 +5,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test panics where its recording is not as expected")]
 
+#[cfg(feature = "config-server")]
+mod config;
 #[cfg(feature = "registry")]
 mod registry;
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
+
+#[cfg(feature = "config-server")]
+#[test]
+fn config_server_answers_as_recorded() {
+    config::run(&fixtures("config")).report();
+}
 
 #[cfg(feature = "registry")]
 #[test]

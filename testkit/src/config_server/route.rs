@@ -1,0 +1,204 @@
+//! Which resource a path names.
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+
+/// What a request asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// `/{name}/{profiles}[/{label}]`.
+    Environment {
+        name: String,
+        profiles: String,
+        label: Option<String>,
+    },
+    Encrypt,
+    Decrypt,
+    EncryptStatus,
+    PublicKey,
+    Health,
+    /// An alternative format or a plain-text file.
+    OtherFormat,
+    /// A path of the server, but not with this method.
+    WrongMethod {
+        allow: &'static str,
+    },
+    Options,
+    Unknown,
+    /// Tomcat refuses the path before anybody sees it.
+    Refused,
+}
+
+const EXTENSIONS: [&str; 4] = [".yml", ".yaml", ".properties", ".json"];
+
+impl Route {
+    /// `path` is what the request line says, without the query.
+    pub(super) fn of(method: &Method, path: &str, query: Option<&str>, prefix: &str) -> Self {
+        if is_refused(path) {
+            return Self::Refused;
+        }
+        if path == "/actuator/health" {
+            return if reads(method) { Self::Health } else { Self::WrongMethod { allow: "GET" } };
+        }
+        let Some(path) = path.strip_prefix(prefix).and_then(|path| path.strip_prefix('/')) else {
+            return Self::Unknown;
+        };
+        let Some(segments) = path.split('/').map(decode).collect::<Option<Vec<_>>>() else {
+            return Self::Refused;
+        };
+        if segments.iter().any(String::is_empty) {
+            return Self::Unknown;
+        }
+        let segments: Vec<_> = segments.iter().map(String::as_str).collect();
+        let post = *method == Method::POST;
+        match segments.as_slice() {
+            ["encrypt"] | ["encrypt", _, _] if post => return Self::Encrypt,
+            ["decrypt"] | ["decrypt", _, _] if post => return Self::Decrypt,
+            ["encrypt" | "decrypt"] => return Self::WrongMethod { allow: "POST" },
+            ["encrypt", "status"] if reads(method) => return Self::EncryptStatus,
+            ["key"] | ["key", _, _] if reads(method) => return Self::PublicKey,
+            _ => {}
+        }
+        let Some(found) = Self::to_read(&segments, query) else { return Self::Unknown };
+        match method.as_str() {
+            "GET" | "HEAD" => found,
+            "OPTIONS" => Self::Options,
+            _ => Self::WrongMethod { allow: "GET" },
+        }
+    }
+
+    /// The resources that are read with GET.
+    fn to_read(segments: &[&str], query: Option<&str>) -> Option<Self> {
+        let by_default_label =
+            query.is_some_and(|query| query.split('&').any(|pair| pair.split('=').next() == Some("useDefaultLabel")));
+        match *segments {
+            [file] | [_, file] if is_formatted(file) => Some(Self::OtherFormat),
+            [name, profiles] if !looks_like_file(profiles) => Some(Self::environment(name, profiles, None)),
+            [_, _, _] if by_default_label => Some(Self::OtherFormat),
+            [name, profiles, label] => Some(Self::environment(name, profiles, Some(label))),
+            [_, _, _, _, ..] => Some(Self::OtherFormat),
+            _ => None,
+        }
+    }
+
+    fn environment(name: &str, profiles: &str, label: Option<&str>) -> Self {
+        let unescaped = |text: &str| text.replace("(_)", "/");
+        Self::Environment { name: unescaped(name), profiles: profiles.to_owned(), label: label.map(unescaped) }
+    }
+}
+
+fn reads(method: &Method) -> bool {
+    matches!(method.as_str(), "GET" | "HEAD")
+}
+
+/// Encoded slashes, backslashes, NULs, and dot segments that lead above the root.
+fn is_refused(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    if ["%2f", "%5c", "%00", "\\"].iter().any(|bad| lower.contains(bad)) {
+        return true;
+    }
+    let mut depth = 0_usize;
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        match decode(segment).as_deref() {
+            Some("..") => match depth.checked_sub(1) {
+                Some(less) => depth = less,
+                None => return true,
+            },
+            Some(".") => {}
+            _ => depth += 1,
+        }
+    }
+    false
+}
+
+/// A segment without its `;parameters`, decoded; `None` if it is not encoded properly.
+fn decode(segment: &str) -> Option<String> {
+    let segment = segment.split(';').next().unwrap_or_default();
+    let bytes = segment.as_bytes();
+    let proper = bytes
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'%')
+        .all(|(at, _)| bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)));
+    let text = percent_decode_str(segment).decode_utf8().ok()?;
+    proper.then(|| text.into_owned())
+}
+
+/// `{name}-{profiles}.{ext}`.
+fn is_formatted(file: &str) -> bool {
+    EXTENSIONS.iter().any(|extension| {
+        file.strip_suffix(extension)
+            .and_then(|stem| stem.rsplit_once('-'))
+            .is_some_and(|(name, profiles)| !name.is_empty() && !profiles.is_empty())
+    })
+}
+
+/// Profiles that contain a known extension as a word (`EnvironmentController`'s pattern).
+fn looks_like_file(profiles: &str) -> bool {
+    let word = |character: char| character == '_' || character.is_ascii_alphanumeric();
+    EXTENSIONS.iter().any(|extension| {
+        profiles.match_indices(extension).any(|(at, _)| {
+            let (before, after) = (profiles.get(..at), profiles.get(at + extension.len()..));
+            before.is_some_and(|before| before.ends_with(word)) && !after.is_some_and(|after| after.starts_with(word))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get(path: &str) -> Route {
+        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+        Route::of(&Method::GET, path, query, "")
+    }
+
+    fn environment(name: &str, profiles: &str, label: Option<&str>) -> Route {
+        Route::Environment { name: name.into(), profiles: profiles.into(), label: label.map(Into::into) }
+    }
+
+    #[test]
+    fn paths_name_resources_as_spring_maps_them() {
+        for (path, route) in [
+            ("/foo/dev", environment("foo", "dev", None)),
+            ("/foo/dev;a=b/v1;x=1", environment("foo", "dev", Some("v1"))),
+            ("/team(_)app/default", environment("team/app", "default", None)),
+            ("/foo/dev/feature(_)x", environment("foo", "dev", Some("feature/x"))),
+            ("/foo/dev/v1.yml", environment("foo", "dev", Some("v1.yml"))),
+            ("/foo/dev.xml", environment("foo", "dev.xml", None)),
+            ("/encrypt/status/foo", environment("encrypt", "status", Some("foo"))),
+            ("/a%20b/%E9%85%8D", environment("a b", "配", None)),
+            ("/foo/dev/..", environment("foo", "dev", Some(".."))),
+            ("/foo/dev.yml", Route::Unknown),
+            ("/foo/a.yml.b", Route::Unknown),
+            ("/foo/dev/", Route::Unknown),
+            ("//foo/dev", Route::Unknown),
+            ("/foo", Route::Unknown),
+            ("/", Route::Unknown),
+            ("/foo-dev.yml", Route::OtherFormat),
+            ("/v1/foo-dev.json", Route::OtherFormat),
+            ("/foo/dev/v1/a/b.txt", Route::OtherFormat),
+            ("/foo/dev/a.txt?useDefaultLabel", Route::OtherFormat),
+            ("/encrypt/status", Route::EncryptStatus),
+            ("/encrypt", Route::WrongMethod { allow: "POST" }),
+            ("/key/a/b", Route::PublicKey),
+            ("/../dev", Route::Refused),
+            ("/foo%2Fbar/dev", Route::Refused),
+            ("/foo/%zz", Route::Refused),
+            ("/foo/%ff", Route::Refused),
+        ] {
+            assert_eq!(get(path), route, "{path}");
+        }
+    }
+
+    #[test]
+    fn methods_and_prefix_are_looked_at() {
+        let of = |method: Method, path| Route::of(&method, path, None, "/cfg");
+        assert_eq!(of(Method::POST, "/cfg/encrypt/a/b"), Route::Encrypt);
+        assert_eq!(of(Method::POST, "/cfg/encrypt/a/b/c"), Route::WrongMethod { allow: "GET" });
+        assert_eq!(of(Method::DELETE, "/cfg/foo/dev"), Route::WrongMethod { allow: "GET" });
+        assert_eq!(of(Method::OPTIONS, "/cfg/foo/dev"), Route::Options);
+        assert_eq!(of(Method::GET, "/foo/dev"), Route::Unknown);
+        assert_eq!(of(Method::GET, "/actuator/health"), Route::Health);
+    }
+}
