@@ -2,7 +2,7 @@
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{GenericParam, Generics, Signature, Type, TypeParamBound, parse_quote};
+use syn::{GenericParam, Signature, Type, parse_quote};
 
 use super::{cfgs, desugared, impl_attributes, passed_on};
 use crate::model::Client;
@@ -25,7 +25,11 @@ fn pointer(client: &Client, pointer: &Type, private: &TokenStream) -> TokenStrea
     let (_, ty_generics, _) = item.generics.split_for_impl();
     let mut generics = item.generics.clone();
     generics.params.push(parse_quote!(__Client: #trait_name #ty_generics + ?#private::Sized));
-    add_supertraits(&mut generics, pointer, &item.supertraits.iter().cloned().collect::<Vec<_>>());
+    // What the trait demands of its implementors the pointer must have as well.
+    let supertraits: Vec<_> = item.supertraits.iter().collect();
+    if !supertraits.is_empty() {
+        generics.make_where_clause().predicates.push(parse_quote!(Self: #(#supertraits)+*));
+    }
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     let cfgs = cfgs(&item.attrs);
     let methods = forwarded(client).map(|(attrs, signature)| {
@@ -46,13 +50,6 @@ fn pointer(client: &Client, pointer: &Type, private: &TokenStream) -> TokenStrea
         impl #impl_generics #trait_name #ty_generics for #pointer #where_clause {
             #(#methods)*
         }
-    }
-}
-
-/// What the trait demands of its implementors the pointer must have as well.
-fn add_supertraits(generics: &mut Generics, pointer: &Type, supertraits: &[TypeParamBound]) {
-    if !supertraits.is_empty() {
-        generics.make_where_clause().predicates.push(parse_quote!(#pointer: #(#supertraits)+*));
     }
 }
 

@@ -130,7 +130,7 @@ fn add(method: &Method, list: &TokenStream, private: &TokenStream) -> TokenStrea
 fn described(parameter: &Parameter, private: &TokenStream) -> TokenStream {
     let Parameter { name, java, .. } = parameter;
     let kind = quote!(#private::ParamIn);
-    let owned = |text: &str| quote!(#private::String::from(#text));
+    let owned = |text: &str| quote!(<#private::String as ::core::convert::From<&str>>::from(#text));
     let place = match &parameter.place {
         Place::Path { name, encoded: false, rest: false, allow_empty: false } => quote!(#kind::path(#name)),
         Place::Path { name, encoded, rest, allow_empty } => {

@@ -56,6 +56,7 @@ pub(super) fn twin(client: &Client, twin: &Ident, private: &TokenStream) -> Toke
     quote! {
         #(#cfgs)*
         #[doc = #doc]
+        #[allow(clippy::all, clippy::pedantic)]
         #vis trait #twin: #(#supertraits +)* #private::Send + #private::Sync {
             #(#declared)*
         }

@@ -1,0 +1,12 @@
+// refused: Opaque
+use vernal_feign::{Result, feign_client};
+
+pub struct Opaque;
+
+#[feign_client("order-service")]
+pub trait OrderClient {
+    #[post("/orders")]
+    async fn create(&self, order: &Opaque) -> Result<()>;
+}
+
+fn main() {}

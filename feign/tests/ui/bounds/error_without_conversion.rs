@@ -1,0 +1,12 @@
+// refused: From<vernal_feign::Error>
+use vernal_feign::{Result, feign_client};
+
+pub struct Opaque;
+
+#[feign_client("order-service")]
+pub trait OrderClient {
+    #[get("/orders")]
+    async fn orders(&self) -> Result<String, Opaque>;
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+use vernal_feign::{Result, feign_client};
+
+#[feign_client("order-service")]
+pub trait OrderClient {
+    #[get("/orders")]
+    async fn orders(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use vernal_feign::{Result, feign_client};
+
+#[feign_client("order-service")]
+pub trait OrderClient {
+    #[get("/orders")]
+    const fn orders(&self) -> Result<Vec<String>>;
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use vernal_feign::{Result, feign_client};
+
+#[feign_client("order-service")]
+pub trait OrderClient {
+    #[get("/orders/{id}")]
+    async fn order(&self, #[query] number: u64) -> Result<String>;
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use vernal_feign::{Result, feign_client};
+
+#[feign_client("order-service")]
+pub trait OrderClient {
+    #[get("/orders")]
+    async fn orders(&mut self) -> Result<Vec<String>>;
+}
+
+fn main() {}

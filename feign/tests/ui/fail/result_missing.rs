@@ -1,0 +1,9 @@
+use vernal_feign::feign_client;
+
+#[feign_client("order-service")]
+pub trait OrderClient {
+    #[get("/orders")]
+    async fn orders(&self);
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use vernal_feign::{Result, feign_client};
+
+#[feign_client("order-service")]
+pub trait OrderClient {
+    async fn orders(&self) -> Result<Vec<String>>;
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use vernal_feign::{Result, feign_client};
+
+#[feign_client("order-service")]
+pub trait OrderClient {
+    #[get("/orders")]
+    #[post("/orders")]
+    async fn orders(&self) -> Result<Vec<String>>;
+}
+
+fn main() {}
