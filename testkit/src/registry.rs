@@ -39,6 +39,7 @@ mod builder;
 mod document;
 mod leases;
 mod page;
+mod payloads;
 mod record;
 mod state;
 mod token;
@@ -444,6 +445,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_read_only_cache_shows_changes_at_its_next_tick() {
+        let day = Duration::from_secs(86_400);
+        let registry = Registry::builder().read_only_cache(day).start().await.unwrap();
+        let shown = async || send(&registry, "GET /eureka/apps", "").await.contains("\"o1\"");
+        assert!(!shown().await);
+        let orders = ORDERS.replace(":90", ":900000");
+        assert!(send(&registry, "POST /eureka/apps/ORDERS", &orders).await.starts_with("204"));
+        assert!(!shown().await);
+        assert!(send(&registry, "GET /eureka/apps/ORDERS/o1", "").await.starts_with("200"));
+        registry.advance(day);
+        assert!(shown().await);
+    }
+
+    #[tokio::test]
     async fn a_registry_that_warms_up_takes_registrations_only() {
         let registry = with_orders(Registry::builder().warm_up(Duration::from_secs(30)).delta(false)).await;
         assert!(send(&registry, "GET /eureka/apps", "").await.starts_with("403"));
@@ -469,6 +484,7 @@ mod tests {
             .delta_retention(Duration::MAX)
             .delta_purge_interval(Duration::MAX)
             .response_cache(Duration::MAX)
+            .read_only_cache(Duration::MAX)
             .warm_up(Duration::MAX);
         let registry = with_orders(endless).await;
         registry.advance(Duration::from_secs(1_000_000));

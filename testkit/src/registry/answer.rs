@@ -11,8 +11,9 @@ use vernal_commons::clock;
 
 use super::accept::{Accept, JSON, XML};
 use super::leases::{BadTimestamp, Now, Renewal};
+use super::payloads::{self, Key};
 use super::record::{Record, Status, Undecodable};
-use super::state::{self, Key, State};
+use super::state::State;
 
 /// Set by peers only (`PeerEurekaNode.HEADER_REPLICATION`).
 const REPLICATION: HeaderName = HeaderName::from_static("x-netflix-discovery-replication");
@@ -240,7 +241,7 @@ impl Call<'_> {
             None => self.error(StatusCode::NOT_FOUND),
             Some(_) if !self.accept.admits_json() => self.error(StatusCode::NOT_ACCEPTABLE),
             Some(instance) => {
-                let body = state::text(&serde_json::json!({ "instance": instance }));
+                let body = payloads::text(&serde_json::json!({ "instance": instance }));
                 let label = self.accept.label();
                 // An instance is written in the type that the answer names; ours is never XML.
                 self.plain(StatusCode::OK, if label == XML { JSON } else { &label }, body)
@@ -375,7 +376,7 @@ impl Call<'_> {
                 "error": reason,
                 "path": path,
             });
-            self.plain(status, label, state::text(&body))
+            self.plain(status, label, payloads::text(&body))
         };
         if essence.contains('*') && !essence.ends_with("+json") {
             json(JSON)

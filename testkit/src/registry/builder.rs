@@ -32,7 +32,13 @@ impl Builder {
             eviction_limit: false,
             self_preservation: false,
         };
-        let settings = Settings { rules, response_cache: Duration::ZERO, warm_up: Duration::ZERO, delta: true };
+        let settings = Settings {
+            rules,
+            response_cache: Duration::ZERO,
+            read_only_cache: Duration::ZERO,
+            warm_up: Duration::ZERO,
+            delta: true,
+        };
         Self { port: 0, settings, access: None, routes: Router::new() }
     }
 
@@ -67,6 +73,14 @@ impl Builder {
     /// heartbeat drops no payload, and a change of an instance with several VIP names leaves those of single names.
     pub fn response_cache(mut self, life: Duration) -> Self {
         self.settings.response_cache = life.min(LONGEST);
+        self
+    }
+
+    /// How often the copy that readers see is brought up to date, whenever the wall clock shows a multiple of it
+    /// (default zero: there is none; `eureka.server.response-cache-update-interval-ms` is 30 s). Single instances are
+    /// always read as they are.
+    pub fn read_only_cache(mut self, interval: Duration) -> Self {
+        self.settings.read_only_cache = interval.min(LONGEST);
         self
     }
 

@@ -1,33 +1,25 @@
 //! Everything one registry knows, behind one lock: leases, kept payloads, the journal, the clock.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::io::Write;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use serde_json::Value;
 use tokio::time::Instant;
 use vernal_commons::clock;
 
 use super::leases::{Leases, Now, Rules};
+use super::payloads::{Key, Payloads};
 use super::record::{Record, Status};
 use super::{Registered, Seen};
 
 /// The journal keeps this many requests, the oldest go first.
 const JOURNAL_LENGTH: usize = 10_000;
-/// Payloads are forgotten when there are more keys than this: keys come from the network.
-const MOST_PAYLOADS: usize = 1_000;
 
 /// The state of a registry.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) leases: Leases,
-    payload_life: Duration,
-    payloads: HashMap<Key, Payload>,
-    delta_version: u64,
-    regional_delta_version: u64,
+    payloads: Payloads,
     journal: VecDeque<Seen>,
     forgotten: u64,
     advanced: Duration,
@@ -40,30 +32,11 @@ pub(super) struct State {
 pub(super) struct Settings {
     pub(super) rules: Rules,
     pub(super) response_cache: Duration,
+    pub(super) read_only_cache: Duration,
     /// How long documents are refused.
     pub(super) warm_up: Duration,
     /// Whether deltas are served.
     pub(super) delta: bool,
-}
-
-/// What a kept payload answers.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Key {
-    Apps,
-    /// With other regions it has a version counter of its own.
-    Delta {
-        regional: bool,
-    },
-    App(String),
-    Vip(String),
-    SecureVip(String),
-}
-
-#[derive(Debug)]
-struct Payload {
-    body: Option<Bytes>,
-    gzipped: Option<Bytes>,
-    until: Instant,
 }
 
 // ===== impl State =====
@@ -73,10 +46,7 @@ impl State {
         let now = Now { at: Instant::now(), wall: clock::now_millis() };
         Self {
             leases: Leases::new(settings.rules, now),
-            payload_life: settings.response_cache,
-            payloads: HashMap::new(),
-            delta_version: 0,
-            regional_delta_version: 0,
+            payloads: Payloads::new(settings.response_cache, settings.read_only_cache, now),
             journal: VecDeque::new(),
             forgotten: 0,
             advanced: Duration::ZERO,
@@ -94,11 +64,21 @@ impl State {
     pub(super) fn catch_up(&mut self) -> Now {
         let wall = clock::now_millis() + u64::try_from(self.advanced.as_millis()).unwrap_or(0);
         let now = Now { at: Instant::now() + self.advanced, wall };
+        while let Some(at) = self.payloads.next_refresh().filter(|at| *at <= now.at) {
+            let behind = u64::try_from(now.at.duration_since(at).as_millis()).unwrap_or(0);
+            let then = Now { at, wall: now.wall.saturating_sub(behind) };
+            self.evict(then);
+            self.payloads.refresh(&self.leases, then);
+        }
+        self.evict(now);
+        now
+    }
+
+    fn evict(&mut self, now: Now) {
         for record in self.leases.catch_up(now) {
             tracing::info!(app = record.app, instance = record.id(), "lease expired");
             self.changed(&record);
         }
-        now
     }
 
     pub(super) fn register(&mut self, record: Record, replicated: bool, now: Now) {
@@ -124,20 +104,9 @@ impl State {
         }
     }
 
-    /// Drops the payloads that `record` is part of. One per VIP address is dropped, by the whole text of the
-    /// address: a list of names leaves the payloads of its single names as they are (`ResponseCacheImpl.invalidate`).
+    /// Drops the payloads that `record` is part of.
     pub(super) fn changed(&mut self, record: &Record) {
-        self.payloads.remove(&Key::Apps);
-        for regional in [false, true] {
-            self.payloads.remove(&Key::Delta { regional });
-        }
-        self.payloads.remove(&Key::App(record.app.clone()));
-        if let Some(vip) = &record.vip {
-            self.payloads.remove(&Key::Vip(vip.clone()));
-        }
-        if let Some(vip) = &record.secure_vip {
-            self.payloads.remove(&Key::SecureVip(vip.clone()));
-        }
+        self.payloads.forget(record);
     }
 
     /// Whether the document for `key` is served at all: not while the server warms up, and deltas only if they are on.
@@ -147,32 +116,7 @@ impl State {
 
     /// The document for `key`, gzip-compressed if so wanted; `None` for an unknown application.
     pub(super) fn payload(&mut self, key: Key, gzip: bool, now: Now) -> Option<Bytes> {
-        if self.payloads.get(&key).is_none_or(|payload| payload.until <= now.at) {
-            let document = match &key {
-                Key::Apps => Some(self.leases.applications()),
-                Key::Delta { regional } => {
-                    let version = if *regional { &mut self.regional_delta_version } else { &mut self.delta_version };
-                    *version += 1;
-                    Some(self.leases.delta(*version))
-                }
-                Key::App(app) => self.leases.application(app),
-                Key::Vip(name) => Some(self.leases.vip(name, false)),
-                Key::SecureVip(name) => Some(self.leases.vip(name, true)),
-            };
-            if self.payloads.len() >= MOST_PAYLOADS {
-                self.payloads.clear();
-            }
-            let body = document.as_ref().map(text);
-            self.payloads.insert(key.clone(), Payload { body, gzipped: None, until: now.at + self.payload_life });
-        }
-        let payload = self.payloads.get_mut(&key)?;
-        if !gzip {
-            return payload.body.clone();
-        }
-        if payload.gzipped.is_none() {
-            payload.gzipped = payload.body.as_deref().map(compress);
-        }
-        payload.gzipped.clone()
+        self.payloads.get(&self.leases, key, gzip, now)
     }
 
     /// Notes a request; the number is for [`answered`](Self::answered).
@@ -230,16 +174,4 @@ impl State {
             None => false,
         }
     }
-}
-
-/// A document as bytes.
-pub(super) fn text(document: &Value) -> Bytes {
-    Bytes::from(document.to_string())
-}
-
-fn compress(body: &[u8]) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    // Writing to a `Vec` cannot fail.
-    let done = encoder.write_all(body).and_then(|()| encoder.finish());
-    Bytes::from(done.unwrap_or_default())
 }
