@@ -22,7 +22,7 @@
 //!
 //! # Limits
 //!
-//! One virtual host, `/`; every user may do everything; login by PLAIN only; nothing is written to disk. Refused with
+//! One virtual host, `/`; no rights but [`Builder::may_configure`]; login by PLAIN only; nothing is written to disk. Refused with
 //! 540: transactions, bindings between exchanges, headers exchanges, `alternate-exchange`, dead-letter, time-to-live
 //! and priority arguments, other queue types than classic. `expiration` of a message and `prefetch_size` are not
 //! looked at. A connection is dropped after two heartbeats of silence.
@@ -385,6 +385,13 @@ impl Builder {
     /// How many clients may be connected; default 4096.
     pub fn max_connections(mut self, count: usize) -> Self {
         self.limits.connections = count;
+        self
+    }
+
+    /// Lets clients declare and delete only what has a name with this prefix, as RabbitMQ's permission to configure
+    /// `^prefix.*`; anything else is refused with 403. Passive declarations are not concerned.
+    pub fn may_configure(mut self, prefix: impl Into<String>) -> Self {
+        self.limits.configure = Some(prefix.into());
         self
     }
 

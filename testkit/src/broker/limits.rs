@@ -35,6 +35,8 @@ pub(super) struct Limits {
     pub(super) exchanges: usize,
     pub(super) bindings: usize,
     pub(super) record: usize,
+    /// What the name of an exchange or queue must begin with for a client to declare or delete it.
+    pub(super) configure: Option<String>,
 }
 
 impl Default for Limits {
@@ -51,6 +53,7 @@ impl Default for Limits {
             exchanges: 1000,
             bindings: 50_000,
             record: 10_000,
+            configure: None,
         }
     }
 }

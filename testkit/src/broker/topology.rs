@@ -35,11 +35,11 @@ impl State {
 
         let (nowait, reply) = match method {
             Method::Declare(declare) => {
-                self.declare_exchange(&declare)?;
+                self.declare_exchange(id, &declare)?;
                 (declare.nowait, Method::DeclareOk(exchange::DeclareOk {}))
             }
             Method::Delete(delete) => {
-                self.delete_exchange_asked(delete.exchange.as_str(), delete.if_unused)?;
+                self.delete_exchange_asked(id, delete.exchange.as_str(), delete.if_unused)?;
                 (delete.nowait, Method::DeleteOk(exchange::DeleteOk {}))
             }
             Method::Bind(_) => return Err(Fault::hard(NOT_IMPLEMENTED, "exchange.bind")),
@@ -102,6 +102,7 @@ impl State {
             }
             Method::Delete(delete) => {
                 let name = self.named_queue(id, number, delete.queue.as_str())?;
+                self.may_configure(id, "queue", &name)?;
                 let mut messages = 0;
                 // Deleting what is not there is no error in RabbitMQ.
                 if self.queues.contains_key(&name) {
@@ -153,7 +154,19 @@ impl State {
         if queue.owner.is_some_and(|owner| owner != id) { Err(Fault::locked(name)) } else { Ok(queue) }
     }
 
-    fn declare_exchange(&mut self, declare: &exchange::Declare) -> Result<(), Fault> {
+    /// Refuses a name outside of what users may configure.
+    fn may_configure(&self, id: u64, what: &str, name: &str) -> Result<(), Fault> {
+        match &self.limits.configure {
+            Some(prefix) if !name.starts_with(prefix) => {
+                let user = self.connections.get(&id).map_or("", |connection| connection.user.as_str());
+                let text = format!("access to {what} '{name}' in vhost '/' refused for user '{user}'");
+                Err(Fault::soft(ACCESS_REFUSED, text))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn declare_exchange(&mut self, id: u64, declare: &exchange::Declare) -> Result<(), Fault> {
         let name = declare.exchange.as_str();
         let existing = self.exchanges.get(name);
         if declare.passive {
@@ -165,6 +178,7 @@ impl State {
                 .ok_or_else(|| Fault::hard(COMMAND_INVALID, format!("unknown exchange type '{kind}'")))?,
         };
         refuse_default(name)?;
+        self.may_configure(id, "exchange", name)?;
         if let Some(existing) = existing {
             let differs = |argument: &str, received: &str, current: &str| {
                 if received == current {
@@ -197,9 +211,10 @@ impl State {
         Ok(())
     }
 
-    fn delete_exchange_asked(&mut self, name: &str, if_unused: bool) -> Result<(), Fault> {
+    fn delete_exchange_asked(&mut self, id: u64, name: &str, if_unused: bool) -> Result<(), Fault> {
         refuse_default(name)?;
         refuse_reserved("exchange", name)?;
+        self.may_configure(id, "exchange", name)?;
         if if_unused && self.exchanges.get(name).is_some_and(|exchange| !exchange.bindings.is_empty()) {
             return Err(Fault::soft(PRECONDITION_FAILED, format!("exchange '{name}' in vhost '/' in use")));
         }
@@ -214,6 +229,8 @@ impl State {
             self.accessible_queue(id, &name)?;
             return Ok(name);
         }
+        let generated = asked.is_empty().then(|| generated_name("amq.gen-"));
+        self.may_configure(id, "queue", generated.as_deref().unwrap_or(asked))?;
         let owner = declare.exclusive.then_some(id);
         if let Some(existing) = self.queues.get(asked) {
             if existing.owner != owner {
@@ -242,7 +259,7 @@ impl State {
         if self.queues.len() >= self.limits.queues {
             return Err(Fault::hard(RESOURCE_ERROR, "too many queues"));
         }
-        let name = if asked.is_empty() { generated_name("amq.gen-") } else { asked.to_owned() };
+        let name = generated.unwrap_or_else(|| asked.to_owned());
         let flags = (declare.durable, declare.auto_delete, owner);
         let queue = Queue::new(self.fresh_id(), flags, declare.arguments.clone(), length);
         self.queues.insert(name.clone(), queue);

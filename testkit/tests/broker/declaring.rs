@@ -6,6 +6,7 @@ use lapin::options::{
 };
 use lapin::types::{AMQPValue, FieldTable};
 use vernal_testkit::broker::{Broker, Properties};
+use vernal_testkit::logs::Logs;
 
 use crate::client::{LIMIT, anonymous_queue, bind, broker, channel, code, connect, publish, queue, topic, within};
 
@@ -175,6 +176,8 @@ async fn purge_and_delete_count_messages_and_respect_their_conditions() {
 
 #[tokio::test]
 async fn a_bounded_queue_keeps_the_newest_or_refuses() {
+    let logs = Logs::new();
+    let _capturing = logs.capture();
     let broker = Broker::builder().max_queue_length(2).start().await.unwrap();
     let connection = connect(&broker).await;
     let channel = channel(&connection).await;
@@ -196,4 +199,26 @@ async fn a_bounded_queue_keeps_the_newest_or_refuses() {
     let left = within(channel.basic_get("capped".into(), Default::default())).await.unwrap().unwrap();
     assert_eq!(left.data, b"2");
     assert_eq!(broker.counters().dropped, 3);
+    let logged = logs.records().into_iter().filter(|record| record.message == "queue is full, messages are lost");
+    assert_eq!(logged.count(), 2, "once per queue");
+}
+
+#[tokio::test]
+async fn users_with_least_rights_declare_their_own_queues_only() {
+    let broker = Broker::builder().may_configure("springCloudBus.anonymous.").start().await.unwrap();
+    let connection = connect(&broker).await;
+    let durable = ExchangeDeclareOptions { durable: true, ..Default::default() };
+    let passive = ExchangeDeclareOptions { passive: true, ..Default::default() };
+    for (options, expected) in [(durable, 403), (passive, 404)] {
+        let fresh = channel(&connection).await;
+        let declared =
+            fresh.exchange_declare("springCloudBus".into(), ExchangeKind::Topic, options, FieldTable::default());
+        assert_eq!(code(within(declared).await), expected);
+    }
+    let fresh = channel(&connection).await;
+    let declared = fresh.queue_declare("".into(), QueueDeclareOptions::default(), FieldTable::default());
+    assert_eq!(code(within(declared).await), 403);
+    let fresh = channel(&connection).await;
+    anonymous_queue(&fresh, "springCloudBus.anonymous.x").await;
+    bind(&fresh, "springCloudBus.anonymous.x", "amq.topic", "#").await;
 }

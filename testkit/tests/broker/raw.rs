@@ -18,6 +18,7 @@ impl Raw {
     /// A socket that has said nothing yet.
     pub(crate) async fn connect(broker: &Broker) -> Self {
         let socket = within(TcpStream::connect(("127.0.0.1", broker.port()))).await.unwrap();
+        socket.set_nodelay(true).unwrap();
         Self { socket, received: Vec::new() }
     }
 
