@@ -25,7 +25,7 @@ type Predicate = fn(&Request) -> bool;
 const NOT_BUILT: [(&str, Predicate); 4] = [
     ("XML answers (XML for the registry)", wants_xml),
     ("XML bodies (XML for the registry)", |request| {
-        request.header("content-type").is_some_and(|it| it.contains("xml"))
+        request.header("content-type").is_some_and(|it| it.to_lowercase().starts_with("application/xml"))
     }),
     ("compact format (with XML)", |request| {
         request.header("x-eureka-accept") == Some("compact") && !request.split().0.contains("/instances/") && {
