@@ -3,7 +3,7 @@
 //! The shape of what is generated is written out by hand, and kept compiling, in the tests of `vernal-feign`'s
 //! `private` module.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{
@@ -269,8 +269,9 @@ fn call(method: &Method, start: &TokenStream, private: &TokenStream) -> TokenStr
     let call = Ident::new("call", Span::mixed_site());
     let shape = Ident::new("shape", Span::mixed_site());
     let arguments = method.parameters.iter().enumerate().map(|(at, parameter)| argument(at, parameter, &call, private));
+    let at_result = located(private, result.span());
     let chosen = quote_spanned! {result.span()=>
-        (&&&#private::Returning::<#private::Value<#result>>::new()).shape()
+        (&&&#at_result::Returning::<#at_result::Value<#result>>::new()).shape()
     };
     let send = quote_spanned!(result.span()=> #call.send::<#result>(#shape));
     quote! {
@@ -303,7 +304,8 @@ fn argument(at: usize, parameter: &Parameter, call: &Ident, private: &TokenStrea
         Place::Uri => quote_spanned!(span=> uri(#at, &#ident)),
         Place::Options => quote_spanned!(span=> options(#at, &#ident)),
         Place::Body => {
-            let chosen = quote_spanned!(span=> (&&&#private::BodyOf(&#ident)).body());
+            let at_type = located(private, span);
+            let chosen = quote_spanned!(span=> (&&&#at_type::BodyOf(&#ident)).body());
             let body = Ident::new("body", Span::mixed_site());
             return quote! {
                 let #body = {
@@ -315,6 +317,15 @@ fn argument(at: usize, parameter: &Parameter, call: &Ident, private: &TokenStrea
         }
     };
     quote!(#call.#handed;)
+}
+
+/// The same path at another place, for the compiler's complaints.
+fn located(private: &TokenStream, span: Span) -> TokenStream {
+    let token = |mut token: TokenTree| {
+        token.set_span(token.span().located_at(span));
+        token
+    };
+    private.clone().into_iter().map(token).collect()
 }
 
 fn client_doc(item: &ItemTrait, service: &Service) -> String {

@@ -320,15 +320,27 @@ pub trait BodyOptional {
     fn body(&self) -> Result<BodyValue, Error>;
 }
 
-/// Third choice: JSON.
-pub trait BodyJson {
+/// Third choice: JSON. It fits every type, so that the compiler's complaint is about [`ToJson`].
+pub trait BodyJson<T: ?Sized> {
     /// The body.
     ///
     /// # Errors
     ///
     /// If the value cannot be written as JSON.
-    fn body(&self) -> Result<BodyValue, Error>;
+    fn body(&self) -> Result<BodyValue, Error>
+    where
+        T: ToJson;
 }
+
+/// What is written as JSON.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent as a body",
+    label = "implement `serde::Serialize`, or send text or bytes"
+)]
+pub trait ToJson: Serialize {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + ?Sized> ToJson for T {}
 
 impl<T: RawBody + ?Sized> BodyRaw for &&BodyOf<'_, T> {
     fn body(&self) -> Result<BodyValue, Error> {
@@ -348,8 +360,11 @@ impl<T: Serialize> BodyOptional for &BodyOf<'_, &Option<T>> {
     }
 }
 
-impl<T: Serialize + ?Sized> BodyJson for BodyOf<'_, T> {
-    fn body(&self) -> Result<BodyValue, Error> {
+impl<T: ?Sized> BodyJson<T> for BodyOf<'_, T> {
+    fn body(&self) -> Result<BodyValue, Error>
+    where
+        T: ToJson,
+    {
         json(self.0)
     }
 }

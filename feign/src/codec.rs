@@ -87,15 +87,24 @@ pub trait ReturnOptional<T> {
     fn shape(&self) -> Shape<T>;
 }
 
-/// Third choice: what is read from JSON.
+/// Third choice: what is read from JSON. It fits every type, so that the compiler's complaint is about [`FromJson`].
+#[doc(hidden)]
+pub trait ReturnJson<T> {
+    fn shape(&self) -> Shape<T>
+    where
+        T: FromJson;
+}
+
+/// What is read from JSON.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
-    message = "`{T}` cannot be read from a response",
+    message = "`{Self}` cannot be read from a response",
     label = "implement `serde::Deserialize`, or return `Bytes`, `String`, `()` or `http::Response<Bytes>`"
 )]
-pub trait ReturnJson<T> {
-    fn shape(&self) -> Shape<T>;
-}
+pub trait FromJson: DeserializeOwned {}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned> FromJson for T {}
 
 /// A type that is read in its own way.
 #[doc(hidden)]
@@ -152,8 +161,11 @@ impl<T: DeserializeOwned> ReturnOptional<Option<T>> for &Returning<Option<T>> {
     }
 }
 
-impl<T: DeserializeOwned> ReturnJson<T> for Returning<T> {
-    fn shape(&self) -> Shape<T> {
+impl<T> ReturnJson<T> for Returning<T> {
+    fn shape(&self) -> Shape<T>
+    where
+        T: FromJson,
+    {
         Shape {
             reads: Reads::Value,
             decode: |reply| {

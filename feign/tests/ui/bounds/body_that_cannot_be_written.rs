@@ -1,4 +1,4 @@
-// refused: Opaque
+// refused: `&Opaque` cannot be sent as a body
 use vernal_feign::{Result, feign_client};
 
 pub struct Opaque;

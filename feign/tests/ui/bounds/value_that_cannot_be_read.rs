@@ -1,4 +1,4 @@
-// refused: Opaque
+// refused: `Opaque` cannot be read from a response
 use vernal_feign::{Result, feign_client};
 
 pub struct Opaque;
