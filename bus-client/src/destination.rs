@@ -123,12 +123,13 @@ fn matches_path(pattern: &str, id: &str) -> bool {
     let (wanted, given) = (split(pattern), split(id));
     let same_end = pattern.ends_with(SEPARATOR) == id.ends_with(SEPARATOR);
     // A final `*` stands for the empty segment behind the id's final colon.
-    if id.ends_with(SEPARATOR) && !wanted.iter().any(|segment| segment == "**") {
-        if let Some((last, rest)) = wanted.split_last() {
-            if last == "*" && rest.len() == given.len() {
-                return rest.iter().zip(&given).all(|(wanted, given)| matches_segment(wanted, given));
-            }
-        }
+    if id.ends_with(SEPARATOR)
+        && let Some((last, rest)) = wanted.split_last()
+        && last == "*"
+        && rest.len() == given.len()
+        && rest.iter().all(|segment| segment != "**")
+    {
+        return rest.iter().zip(&given).all(|(wanted, given)| matches_segment(wanted, given));
     }
     let open_end = wanted.last().is_some_and(|segment| segment == "**");
     (open_end || same_end) && wildcard(&wanted, &given, |wanted| wanted == "**", |w, g| matches_segment(w, g))

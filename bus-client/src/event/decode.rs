@@ -74,7 +74,11 @@ impl<'a> Envelope<'a> {
         Ack {
             node: self.origin().map(Cow::into_owned),
             event_id: field(self.ack_id),
-            event_destination: self.ack_destination.and_then(string).filter(short_pattern).map(Cow::into_owned),
+            event_destination: self
+                .ack_destination
+                .and_then(string)
+                .filter(|text| text.len() <= MAX_PATTERN)
+                .map(Cow::into_owned),
             event_class: field(self.event),
         }
     }
@@ -129,10 +133,6 @@ fn scalar(raw: &RawValue) -> Option<Cow<'_, str>> {
 
 fn name(raw: &RawValue) -> Option<Cow<'_, str>> {
     scalar(raw).filter(|text| text.len() <= MAX_NAME)
-}
-
-fn short_pattern(text: &Cow<'_, str>) -> bool {
-    text.len() <= MAX_PATTERN
 }
 
 /// The deepest nesting of arrays and objects. serde_json does not limit the depth of values that it skips.
