@@ -23,9 +23,9 @@
 //! # Limits
 //!
 //! One virtual host, `/`; no rights but [`Builder::may_configure`]; login by PLAIN only; nothing is written to disk. Refused with
-//! 540: transactions, bindings between exchanges, headers exchanges, `alternate-exchange`, dead-letter, time-to-live
-//! and priority arguments, other queue types than classic. `expiration` of a message and `prefetch_size` are not
-//! looked at. A connection is dropped after two heartbeats of silence.
+//! 540: transactions, `connection.update-secret`, bindings between exchanges, headers exchanges, `alternate-exchange`, dead-letter, time-to-live
+//! and priority arguments, other queue types than classic. `prefetch_size`. `expiration` of a message is
+//! not looked at. A connection is dropped after two heartbeats of silence.
 //!
 //! | cap | default | what happens |
 //! |---|---|---|

@@ -9,6 +9,7 @@ use bytes::BytesMut;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::fault::{Fault, UNEXPECTED_FRAME};
 use super::frame::{self, ContentHeader, short};
 use super::limits::{OUTBOX, UNACKED};
 use super::message::Message;
@@ -187,6 +188,19 @@ impl Connection {
             open.unacked.insert(open.last_tag, unacked);
         }
         self.send_content(channel, basic::AMQPMethod::Deliver(deliver), &message);
+    }
+}
+
+impl Content {
+    /// What comes next is not what the message needs.
+    pub(super) fn unexpected(&self) -> Fault {
+        Fault::hard(
+            UNEXPECTED_FRAME,
+            match self.header {
+                None => "expected content header for class 60, got non content header frame instead",
+                Some(_) => "expected content body, got non content body frame instead",
+            },
+        )
     }
 }
 

@@ -8,14 +8,19 @@ use bytes::{Bytes, BytesMut};
 
 use super::connection::{Consumer, Content, Phase, Unacked};
 use super::fault::{
-    ACCESS_REFUSED, COMMAND_INVALID, Fault, NOT_ALLOWED, NOT_IMPLEMENTED, PRECONDITION_FAILED, UNEXPECTED_FRAME,
+    ACCESS_REFUSED, COMMAND_INVALID, Fault, NOT_ALLOWED, NOT_IMPLEMENTED, PRECONDITION_FAILED, RESOURCE_ERROR,
+    UNEXPECTED_FRAME,
 };
 use super::frame::{ContentHeader, short};
+use super::limits::CONSUMERS;
 use super::message::Message;
 use super::queue::{ConsumerKey, Entry, Taken};
 use super::session::no_route;
 use super::state::{State, generated_name};
 use super::topology::count;
+
+/// RabbitMQ's text for content that no basic.publish announced.
+const NO_CONTENT: &str = "expected method frame, got non method frame instead";
 
 impl State {
     pub(super) fn on_basic_method(&mut self, id: u64, number: u16, method: basic::AMQPMethod) -> Result<(), Fault> {
@@ -47,7 +52,6 @@ impl State {
                 }
                 Ok(())
             }
-            Method::Publish(publish) if publish.immediate => Err(Fault::hard(NOT_IMPLEMENTED, "immediate=true")),
             Method::Publish(publish) => {
                 if let Some(channel) = self.channel(id, number) {
                     channel.content = Some(Content { publish, header: None, body: BytesMut::new() });
@@ -70,7 +74,7 @@ impl State {
             }
             Method::Recover(_) | Method::RecoverAsync(_) => Err(Fault::hard(NOT_IMPLEMENTED, "requeue=false")),
             Method::CancelOk(_) => Ok(()),
-            _ => Err(Fault::hard(COMMAND_INVALID, "method of the broker's side")),
+            _ => Err(Fault::hard(COMMAND_INVALID, "unimplemented method")),
         }
     }
 
@@ -83,10 +87,16 @@ impl State {
     pub(super) fn on_header(&mut self, id: u64, number: u16, header: ContentHeader) -> Result<(), Fault> {
         let most = self.limits.body;
         let Some(channel) = self.channel(id, number) else { return Ok(()) };
-        let waiting = channel.content.as_mut().filter(|content| content.header.is_none());
-        let Some(content) = waiting.filter(|_| header.class_id == 60) else {
-            return Err(Fault::hard(UNEXPECTED_FRAME, "content header without basic.publish"));
+        let content = match &mut channel.content {
+            None => return Err(Fault::hard(UNEXPECTED_FRAME, NO_CONTENT)),
+            Some(content) if content.header.is_some() => return Err(content.unexpected()),
+            Some(content) => content,
         };
+        if header.class_id != 60 {
+            let got = header.class_id;
+            let text = format!("expected content header for class 60, got one for class {got} instead");
+            return Err(Fault::hard(UNEXPECTED_FRAME, text));
+        }
         let size = usize::try_from(header.body_size).unwrap_or(usize::MAX);
         if size > most {
             let text = format!("message size {size} is larger than configured max size {most}");
@@ -107,11 +117,13 @@ impl State {
                 .sum()
         });
         if held + chunk.len() > self.limits.body.saturating_mul(4) {
-            return Err(Fault::hard(super::fault::RESOURCE_ERROR, "too many unfinished messages"));
+            return Err(Fault::hard(RESOURCE_ERROR, "too many unfinished messages"));
         }
         let Some(channel) = self.channel(id, number) else { return Ok(()) };
-        let Some(Content { header: Some(header), body, .. }) = &mut channel.content else {
-            return Err(Fault::hard(UNEXPECTED_FRAME, "content body without content header"));
+        let (header, body) = match &mut channel.content {
+            None => return Err(Fault::hard(UNEXPECTED_FRAME, NO_CONTENT)),
+            Some(Content { header: Some(header), body, .. }) => (header, body),
+            Some(content) => return Err(content.unexpected()),
         };
         // At most `limits.body`, checked when the header came.
         let size = usize::try_from(header.body_size).unwrap_or(usize::MAX);
@@ -131,6 +143,9 @@ impl State {
         else {
             return Ok(());
         };
+        if publish.immediate {
+            return Err(Fault::hard(NOT_IMPLEMENTED, "immediate=true"));
+        }
         let name = publish.exchange.as_str();
         let exchange = self.exchanges.get(name).ok_or_else(|| Fault::no_exchange(name))?;
         if exchange.internal {
@@ -251,6 +266,9 @@ impl State {
         let Some(channel) = self.channel(id, number) else { return Ok(()) };
         if channel.consumers.contains_key(&tag) {
             return Err(Fault::hard(NOT_ALLOWED, format!("attempt to reuse consumer tag '{tag}'")));
+        }
+        if channel.consumers.len() >= CONSUMERS {
+            return Err(Fault::hard(RESOURCE_ERROR, "too many consumers"));
         }
         let consumer = Consumer { queue: name.clone(), no_ack: consume.no_ack, prefetch: channel.prefetch, unacked: 0 };
         channel.consumers.insert(tag.clone(), consumer);

@@ -9,7 +9,7 @@ use amq_protocol::protocol::basic::{self, AMQPProperties};
 use amq_protocol::types::ShortString;
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::fault::{FRAME_ERROR, Fault, SYNTAX_ERROR};
+use super::fault::{FRAME_ERROR, Fault, NOT_IMPLEMENTED, SYNTAX_ERROR, UNEXPECTED_FRAME};
 use super::limits::NESTING;
 use super::nesting;
 
@@ -81,9 +81,17 @@ pub(super) fn next(buffer: &mut BytesMut, frame_max: u32) -> Result<Option<Inbou
     match kind {
         METHOD => {
             check_nesting(nesting::of_method(&payload))?;
+            // `amq-protocol` drops this argument of basic.qos.
+            if let [0, 60, 0, 10, size @ ..] = &payload[..]
+                && let Some(&size) = size.first_chunk()
+                && size != [0; 4]
+            {
+                let text = format!("prefetch_size!=0 ({})", u32::from_be_bytes(size));
+                return Err(Fault::hard(NOT_IMPLEMENTED, text));
+            }
             match parse_frame(&frame[..]) {
                 Ok((_, AMQPFrame::Method(channel, class))) => Ok(Some(Inbound::Method(channel, class))),
-                _ => Err(Fault::hard(SYNTAX_ERROR, "method frame cannot be decoded")),
+                _ => Err(Fault::hard(FRAME_ERROR, "cannot decode a method")),
             }
         }
         HEADER => {
@@ -98,12 +106,12 @@ pub(super) fn next(buffer: &mut BytesMut, frame_max: u32) -> Result<Option<Inbou
                         raw: Bytes::copy_from_slice(&payload[12..]),
                     }),
                 ))),
-                _ => Err(Fault::hard(SYNTAX_ERROR, "content header cannot be decoded")),
+                _ => Err(Fault::hard(FRAME_ERROR, "cannot decode a content header")),
             }
         }
         BODY => Ok(Some(Inbound::Body(channel, payload))),
         _ if channel == 0 && size == 0 => Ok(Some(Inbound::Heartbeat)),
-        _ => Err(Fault::hard(FRAME_ERROR, "heartbeat with a channel or a payload")),
+        _ => Err(Fault::hard(UNEXPECTED_FRAME, "heartbeat with a channel or a payload")),
     }
 }
 
@@ -111,7 +119,7 @@ fn check_nesting(depth: Option<usize>) -> Result<(), Fault> {
     match depth {
         Some(depth) if depth <= NESTING => Ok(()),
         Some(_) => Err(Fault::hard(SYNTAX_ERROR, format!("tables nested more than {NESTING} deep"))),
-        None => Err(Fault::hard(SYNTAX_ERROR, "field table cannot be decoded")),
+        None => Err(Fault::hard(FRAME_ERROR, "cannot decode a field table")),
     }
 }
 
@@ -190,11 +198,12 @@ mod tests {
             ("type", &[4, 0, 0, 0, 0, 0, 0, END][..], FRAME_ERROR),
             ("end", &[8, 0, 0, 0, 0, 0, 0, 0], FRAME_ERROR),
             ("size", &[3, 0, 1, 255, 255, 255, 255], FRAME_ERROR),
-            ("heartbeat on a channel", &[8, 0, 1, 0, 0, 0, 0, END], FRAME_ERROR),
-            ("unknown method", &[1, 0, 1, 0, 0, 0, 4, 0, 99, 0, 1, END], SYNTAX_ERROR),
-            ("short method", &[1, 0, 1, 0, 0, 0, 1, 0, END], SYNTAX_ERROR),
-            ("trailing bytes", &[1, 0, 0, 0, 0, 0, 5, 0, 10, 0, 51, 0, END], SYNTAX_ERROR),
-            ("short header", &[2, 0, 1, 0, 0, 0, 2, 0, 60, END], SYNTAX_ERROR),
+            ("heartbeat on a channel", &[8, 0, 1, 0, 0, 0, 0, END], UNEXPECTED_FRAME),
+            ("unknown method", &[1, 0, 1, 0, 0, 0, 4, 0, 99, 0, 1, END], FRAME_ERROR),
+            ("short method", &[1, 0, 1, 0, 0, 0, 1, 0, END], FRAME_ERROR),
+            ("trailing bytes", &[1, 0, 0, 0, 0, 0, 5, 0, 10, 0, 51, 0, END], FRAME_ERROR),
+            ("prefetch size", &[1, 0, 1, 0, 0, 0, 11, 0, 60, 0, 10, 0, 0, 0, 5, 0, 1, 0, END], NOT_IMPLEMENTED),
+            ("short header", &[2, 0, 1, 0, 0, 0, 2, 0, 60, END], FRAME_ERROR),
         ] {
             assert_eq!(next(&mut bytes(frame), 4096).err().map(|fault| fault.code), Some(code), "{what}");
         }

@@ -12,6 +12,8 @@ pub(super) const SENDING: Duration = Duration::from_secs(30);
 pub(super) const OUTBOX: usize = 1 << 20;
 /// Deliveries that one channel may leave unacknowledged, whatever its prefetch says.
 pub(super) const UNACKED: usize = 100_000;
+/// Consumers of one channel.
+pub(super) const CONSUMERS: usize = 10_000;
 /// Nesting of tables and arrays in a frame; deeper ones are a syntax error.
 pub(super) const NESTING: usize = 32;
 /// Smallest frame size a client may ask for.

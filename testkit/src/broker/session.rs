@@ -1,6 +1,6 @@
 //! The life of a connection and of its channels: handshake, dispatch of methods, closing.
 
-use amq_protocol::protocol::{AMQPClass, channel, confirm, connection};
+use amq_protocol::protocol::{AMQPClass, access, channel, confirm, connection};
 use amq_protocol::types::{AMQPValue, FieldTable};
 
 use super::connection::{Capabilities, Channel, Connection, Phase};
@@ -47,19 +47,21 @@ pub(super) fn start() -> AMQPClass {
 impl State {
     /// Does what a frame asks for.
     pub(super) fn on_frame(&mut self, id: u64, frame: Inbound) -> Step {
-        let about = frame.about();
+        let mut about = frame.about();
         let Some(connection) = self.connections.get_mut(&id) else { return Step::End };
+        if connection.channels.get(&about.0).is_some_and(|channel| channel.content.is_some()) {
+            // Whatever goes wrong now is about basic.publish.
+            (about.1, about.2) = (60, 40);
+        }
         let outcome = match frame {
             Inbound::Heartbeat => Ok(Step::Go),
             Inbound::Method(0, AMQPClass::Connection(method)) => self.on_connection_method(id, method),
             _ if connection.phase != Phase::Running => {
                 Err(Fault::hard(UNEXPECTED_FRAME, "expected the next method of the handshake"))
             }
-            Inbound::Method(0, _) => Err(Fault::hard(COMMAND_INVALID, "only connection methods go on channel 0")),
+            Inbound::Method(0, _) => Err(Fault::hard(CHANNEL_ERROR, "unexpected method in connection state running")),
             Inbound::Header(0, _) | Inbound::Body(0, _) => Err(Fault::hard(UNEXPECTED_FRAME, "content on channel 0")),
-            Inbound::Method(_, AMQPClass::Connection(_)) => {
-                Err(Fault::hard(COMMAND_INVALID, "connection methods go on channel 0"))
-            }
+            Inbound::Method(_, AMQPClass::Connection(_)) => Err(Fault::hard(COMMAND_INVALID, "unimplemented method")),
             Inbound::Method(number, AMQPClass::Channel(channel::AMQPMethod::Open(_))) => {
                 connection.open_channel(number).map(|()| Step::Go)
             }
@@ -173,8 +175,8 @@ impl State {
             Inbound::Method(_, class) => class,
             Inbound::Heartbeat => return Ok(()),
         };
-        if open.content.is_some() {
-            return Err(Fault::hard(UNEXPECTED_FRAME, "expected content for class 60, got a method frame instead"));
+        if let Some(content) = &open.content {
+            return Err(content.unexpected());
         }
         match class {
             AMQPClass::Channel(channel::AMQPMethod::Close(_)) => {
@@ -202,9 +204,14 @@ impl State {
             AMQPClass::Queue(method) => self.on_queue_method(id, number, method),
             AMQPClass::Basic(method) => self.on_basic_method(id, number, method),
             AMQPClass::Tx(_) => Err(Fault::hard(NOT_IMPLEMENTED, "transactions")),
-            AMQPClass::Access(_) => Err(Fault::hard(NOT_IMPLEMENTED, "access.request")),
-            AMQPClass::Channel(_) | AMQPClass::Confirm(_) | AMQPClass::Connection(_) => {
-                Err(Fault::hard(COMMAND_INVALID, "method out of order"))
+            // A method of AMQP 0-8 that RabbitMQ answers for old clients; every one gets the same ticket.
+            AMQPClass::Access(access::AMQPMethod::Request(_)) => {
+                let ok = access::AMQPMethod::RequestOk(access::RequestOk {});
+                connection.send(number, AMQPClass::Access(ok));
+                Ok(())
+            }
+            AMQPClass::Access(_) | AMQPClass::Channel(_) | AMQPClass::Confirm(_) | AMQPClass::Connection(_) => {
+                Err(Fault::hard(COMMAND_INVALID, "unimplemented method"))
             }
         }
     }

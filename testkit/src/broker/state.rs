@@ -13,7 +13,7 @@ use vernal_commons::secret::Secret;
 
 use super::connection::{Channel, Connection, Phase};
 use super::exchange::{Exchange, ExchangeKind};
-use super::fault::{Fault, NOT_ALLOWED};
+use super::fault::{FRAME_ERROR, Fault, UNEXPECTED_FRAME};
 use super::frame::{self, CLOSE_OK, PROTOCOL_HEADER, short};
 use super::limits::{CLOSING, HANDSHAKE, Limits};
 use super::message::Message;
@@ -244,7 +244,7 @@ impl State {
     pub(super) fn fail(&mut self, id: u64, about: (u16, u16, u16), fault: &Fault) {
         let (number, class_id, method_id) = about;
         if fault.hard || number == 0 {
-            if (500..600).contains(&fault.code) && fault.code != NOT_ALLOWED {
+            if (FRAME_ERROR..=UNEXPECTED_FRAME).contains(&fault.code) {
                 self.counters.malformed += 1;
             }
             self.close_connection(id, fault.code, &fault.text, (class_id, method_id));

@@ -44,7 +44,7 @@ impl State {
             }
             Method::Bind(_) => return Err(Fault::hard(NOT_IMPLEMENTED, "exchange.bind")),
             Method::Unbind(_) => return Err(Fault::hard(NOT_IMPLEMENTED, "exchange.unbind")),
-            _ => return Err(Fault::hard(COMMAND_INVALID, "method of the broker's side")),
+            _ => return Err(Fault::hard(COMMAND_INVALID, "unimplemented method")),
         };
         if !nowait {
             self.reply(id, number, AMQPClass::Exchange(reply));
@@ -120,7 +120,7 @@ impl State {
                 }
                 (delete.nowait, Method::DeleteOk(queue::DeleteOk { message_count: count(messages) }))
             }
-            _ => return Err(Fault::hard(COMMAND_INVALID, "method of the broker's side")),
+            _ => return Err(Fault::hard(COMMAND_INVALID, "unimplemented method")),
         };
         if !nowait {
             self.reply(id, number, AMQPClass::Queue(reply));
@@ -168,6 +168,7 @@ impl State {
 
     fn declare_exchange(&mut self, id: u64, declare: &exchange::Declare) -> Result<(), Fault> {
         let name = declare.exchange.as_str();
+        refuse_default(name)?;
         let existing = self.exchanges.get(name);
         if declare.passive {
             return existing.map(|_| ()).ok_or_else(|| Fault::no_exchange(name));
@@ -175,9 +176,8 @@ impl State {
         let kind = match declare.kind.as_str() {
             "headers" => return Err(Fault::hard(NOT_IMPLEMENTED, "exchange type 'headers'")),
             kind => ExchangeKind::named(kind)
-                .ok_or_else(|| Fault::hard(COMMAND_INVALID, format!("unknown exchange type '{kind}'")))?,
+                .ok_or_else(|| Fault::hard(COMMAND_INVALID, format!("invalid exchange type '{kind}'")))?,
         };
-        refuse_default(name)?;
         self.may_configure(id, "exchange", name)?;
         if let Some(existing) = existing {
             let differs = |argument: &str, received: &str, current: &str| {
@@ -213,7 +213,10 @@ impl State {
 
     fn delete_exchange_asked(&mut self, id: u64, name: &str, if_unused: bool) -> Result<(), Fault> {
         refuse_default(name)?;
-        refuse_reserved("exchange", name)?;
+        if name.starts_with("amq.") {
+            let text = format!("deletion of system exchange '{name}' in vhost '/' not allowed");
+            return Err(Fault::soft(ACCESS_REFUSED, text));
+        }
         self.may_configure(id, "exchange", name)?;
         if if_unused && self.exchanges.get(name).is_some_and(|exchange| !exchange.bindings.is_empty()) {
             return Err(Fault::soft(PRECONDITION_FAILED, format!("exchange '{name}' in vhost '/' in use")));
@@ -232,15 +235,16 @@ impl State {
         let generated = asked.is_empty().then(|| generated_name("amq.gen-"));
         self.may_configure(id, "queue", generated.as_deref().unwrap_or(asked))?;
         let owner = declare.exclusive.then_some(id);
+        // RabbitMQ does not look at this flag of an exclusive queue, which cannot outlive the broker.
+        let durable = declare.durable && !declare.exclusive;
         if let Some(existing) = self.queues.get(asked) {
             if existing.owner != owner {
                 return Err(Fault::locked(asked));
             }
             let flag = |value: bool| if value { "true" } else { "false" };
-            for (argument, received, current) in [
-                ("durable", declare.durable, existing.durable),
-                ("auto_delete", declare.auto_delete, existing.auto_delete),
-            ] {
+            for (argument, received, current) in
+                [("durable", durable, existing.durable), ("auto_delete", declare.auto_delete, existing.auto_delete)]
+            {
                 if received != current {
                     return Err(Fault::inequivalent(argument, "queue", asked, flag(received), flag(current)));
                 }
@@ -255,12 +259,12 @@ impl State {
             return Ok(asked.to_owned());
         }
         refuse_reserved("queue", asked)?;
-        let length = self.length_of(&declare.arguments)?;
+        let length = self.length_of(asked, &declare.arguments)?;
         if self.queues.len() >= self.limits.queues {
             return Err(Fault::hard(RESOURCE_ERROR, "too many queues"));
         }
         let name = generated.unwrap_or_else(|| asked.to_owned());
-        let flags = (declare.durable, declare.auto_delete, owner);
+        let flags = (durable, declare.auto_delete, owner);
         let queue = Queue::new(self.fresh_id(), flags, declare.arguments.clone(), length);
         self.queues.insert(name.clone(), queue);
         Ok(name)
@@ -268,11 +272,14 @@ impl State {
 
     /// How long a queue with these arguments may grow. Locators of queue masters (`x-queue-master-locator`, sent by
     /// Spring AMQP, and its successor) mean nothing on a single node and are taken as they are.
-    fn length_of(&self, arguments: &FieldTable) -> Result<(usize, Overflow), Fault> {
+    fn length_of(&self, name: &str, arguments: &FieldTable) -> Result<(usize, Overflow), Fault> {
         if let Some(name) = NOT_BUILT.into_iter().find(|name| arguments.contains_key(name)) {
             return Err(Fault::hard(NOT_IMPLEMENTED, format!("queue argument '{name}'")));
         }
-        let invalid = |name: &str| Fault::soft(PRECONDITION_FAILED, format!("invalid arg '{name}' for queue"));
+        let invalid = |argument: &str, why: &str| {
+            let text = format!("invalid arg '{argument}' for queue '{name}' in vhost '/': {why}");
+            Fault::soft(PRECONDITION_FAILED, text)
+        };
         if let Some(kind) = arguments.inner().get("x-queue-type")
             && shown(Some(kind)) != "classic"
         {
@@ -281,12 +288,16 @@ impl State {
         let most = self.limits.queue_messages;
         let max_length = match arguments.inner().get("x-max-length") {
             None => most,
-            Some(value) => shown(Some(value)).parse::<usize>().map_err(|_| invalid("x-max-length"))?.min(most),
+            Some(AMQPValue::LongString(_)) => return Err(invalid("x-max-length", "expected integer, got longstr")),
+            Some(value) => shown(Some(value))
+                .parse::<usize>()
+                .map_err(|_| invalid("x-max-length", "expected an integer that is not negative"))?
+                .min(most),
         };
         let overflow = match shown(arguments.inner().get("x-overflow")).as_str() {
             "none" | "drop-head" => Overflow::DropHead,
             "reject-publish" => Overflow::RejectPublish,
-            _ => return Err(invalid("x-overflow")),
+            _ => return Err(invalid("x-overflow", "expected drop-head or reject-publish")),
         };
         Ok((max_length, overflow))
     }
@@ -307,7 +318,7 @@ impl State {
 
     fn unbind(&mut self, name: &str, mut which: impl FnMut(&Binding) -> bool) -> Result<(), Fault> {
         refuse_default(name)?;
-        let Some(exchange) = self.exchanges.get_mut(name) else { return Err(Fault::no_exchange(name)) };
+        let Some(exchange) = self.exchanges.get_mut(name) else { return Ok(()) };
         let before = exchange.bindings.len();
         exchange.bindings.retain(|binding| !which(binding));
         if exchange.auto_delete && exchange.bindings.is_empty() && before > 0 {

@@ -56,6 +56,7 @@ async fn refused_operations_carry_the_code_of_rabbitmq() {
         ("other durability", "springCloudBus", ExchangeKind::Topic, ExchangeDeclareOptions::default(), 406),
         ("a reserved name", "amq.mine", ExchangeKind::Topic, durable, 403),
         ("the default exchange", "", ExchangeKind::Direct, durable, 403),
+        ("the same, passively", "", ExchangeKind::Direct, ExchangeDeclareOptions { passive: true, ..durable }, 403),
     ] {
         let fresh = channel(&connection).await;
         assert_eq!(code(within(fresh.exchange_declare(name.into(), kind, options, table())).await), expected, "{what}");
@@ -69,6 +70,12 @@ async fn refused_operations_carry_the_code_of_rabbitmq() {
         let fresh = channel(&connection).await;
         let bound = fresh.queue_bind(to.into(), from.into(), "#".into(), Default::default(), table());
         assert_eq!(code(within(bound).await), expected, "binding: {what}");
+    }
+    let fresh = channel(&connection).await;
+    assert_eq!(code(within(fresh.exchange_delete("amq.topic".into(), Default::default())).await), 403);
+    let fresh = channel(&connection).await;
+    for (from, to) in [("missing", "durable"), ("springCloudBus", "missing")] {
+        within(fresh.queue_unbind(to.into(), from.into(), "#".into(), table())).await.unwrap();
     }
     assert!(connection.status().connected());
     assert_eq!(broker.queues().len(), 2);

@@ -32,15 +32,15 @@ async fn malformed_frames_close_the_connection_and_nothing_else() {
         ("text", b"GET / HTTP/1.1\r\n\r\n".to_vec(), 501),
         ("wrong end", vec![1, 0, 1, 0, 0, 0, 4, 0, 60, 0, 10, 0], 501),
         ("frame over frame-max", huge, 501),
-        ("heartbeat on a channel", vec![8, 0, 1, 0, 0, 0, 0, 0xce], 501),
-        ("unknown class", vec![1, 0, 1, 0, 0, 0, 4, 0, 99, 0, 10, 0xce], 502),
-        ("method cut short", vec![1, 0, 1, 0, 0, 0, 5, 0, 50, 0, 10, 0, 0xce], 502),
-        ("header cut short", [publish_method(), vec![2, 0, 1, 0, 0, 0, 2, 0, 60, 0xce]].concat(), 502),
+        ("heartbeat on a channel", vec![8, 0, 1, 0, 0, 0, 0, 0xce], 505),
+        ("unknown class", vec![1, 0, 1, 0, 0, 0, 4, 0, 99, 0, 10, 0xce], 501),
+        ("method cut short", vec![1, 0, 1, 0, 0, 0, 5, 0, 50, 0, 10, 0, 0xce], 501),
+        ("header cut short", [publish_method(), vec![2, 0, 1, 0, 0, 0, 2, 0, 60, 0xce]].concat(), 501),
         ("answer of the broker's side", vec![1, 0, 1, 0, 0, 0, 5, 0, 60, 0, 21, 0, 0xce], 503),
-        ("channel method on channel 0", vec![1, 0, 0, 0, 0, 0, 5, 0, 20, 0, 10, 0, 0xce], 503),
+        ("channel method on channel 0", vec![1, 0, 0, 0, 0, 0, 5, 0, 20, 0, 10, 0, 0xce], 504),
         ("connection method on a channel", vec![1, 0, 1, 0, 0, 0, 4, 0, 10, 0, 51, 0xce], 503),
-        ("a channel that is not open", vec![1, 0, 2, 0, 0, 0, 4, 0, 85, 0, 10, 0xce], 502),
-        ("the same, readable", vec![1, 0, 2, 0, 0, 0, 5, 0, 85, 0, 10, 0, 0xce], 504),
+        ("confirm.select cut short", vec![1, 0, 2, 0, 0, 0, 4, 0, 85, 0, 10, 0xce], 501),
+        ("a channel that is not open", vec![1, 0, 2, 0, 0, 0, 5, 0, 85, 0, 10, 0, 0xce], 504),
         ("a channel opened twice", vec![1, 0, 1, 0, 0, 0, 5, 0, 20, 0, 10, 0, 0xce], 504),
         ("a channel over channel-max", vec![1, 0xff, 0xff, 0, 0, 0, 5, 0, 20, 0, 10, 0, 0xce], 504),
         ("header without publish", header(60, 2), 505),
@@ -61,7 +61,7 @@ async fn malformed_frames_close_the_connection_and_nothing_else() {
         raw.send_method(0, AMQPClass::Connection(connection::AMQPMethod::CloseOk(connection::CloseOk {}))).await;
         assert!(raw.frame().await.is_none(), "{what}: the socket is closed after the answer");
     }
-    assert_eq!(broker.counters().malformed, cases.len() as u64);
+    assert_eq!(broker.counters().malformed, cases.len() as u64 - 1, "a transaction is well formed");
     publish(&lapin_channel(&healthy).await, "amq.topic", "x", b"x").await.unwrap();
     assert!(broker.until(LIMIT, |broker| broker.connections().len() == 1).await);
 }
