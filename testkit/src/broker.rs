@@ -22,10 +22,11 @@
 //!
 //! # Limits
 //!
-//! One virtual host, `/`; no rights but [`Builder::may_configure`]; login by PLAIN only; nothing is written to disk. Refused with
-//! 540: transactions, `connection.update-secret`, bindings between exchanges, headers exchanges, `alternate-exchange`, dead-letter, time-to-live
-//! and priority arguments, other queue types than classic. `prefetch_size`. `expiration` of a message is
-//! not looked at. A connection is dropped after two heartbeats of silence.
+//! One virtual host, `/`; no rights but [`Builder::may_configure`]; login by PLAIN only; nothing is written to disk;
+//! `expiration` of a message is not looked at. A connection is dropped after two heartbeats of silence.
+//!
+//! Refused with 540: transactions, `connection.update-secret`, `prefetch_size`, bindings between exchanges, headers
+//! exchanges, `alternate-exchange`, dead-letter, time-to-live and priority arguments, queue types other than classic.
 //!
 //! | cap | default | what happens |
 //! |---|---|---|

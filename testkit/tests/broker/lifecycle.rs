@@ -54,12 +54,12 @@ async fn connections_are_seen_with_their_names() {
 
 #[tokio::test]
 async fn heartbeats_keep_an_idle_connection() {
-    let broker = Broker::builder().heartbeat(Duration::from_secs(1)).start().await.unwrap();
+    let broker = Broker::builder().heartbeat(Duration::from_secs(2)).start().await.unwrap();
     let connection = connect(&broker).await;
     let idle = channel(&connection).await;
-    assert_eq!(broker.connections()[0].heartbeat, 1);
+    assert_eq!(broker.connections()[0].heartbeat, 2);
     // Longer than two beats: without heartbeats in both directions one side would have hung up.
-    let gone = broker.until(Duration::from_secs(4), |broker| broker.connections().is_empty()).await;
+    let gone = broker.until(Duration::from_secs(5), |broker| broker.connections().is_empty()).await;
     assert!(!gone && connection.status().connected());
     publish(&idle, "amq.topic", "x", b"x").await.unwrap();
 }
