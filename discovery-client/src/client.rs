@@ -41,7 +41,7 @@ pub struct EurekaClientBuilder {
     transport: Option<SharedTransport>,
     address: Option<String>,
     limits: Limits,
-    guard: Guard,
+    guard: Option<Guard>,
     full_interval: Duration,
     shutdown_limit: Duration,
 }
@@ -86,7 +86,7 @@ impl EurekaClient {
             transport: None,
             address: None,
             limits: Limits::default(),
-            guard: Guard::default(),
+            guard: None,
             full_interval: Duration::from_secs(600),
             shutdown_limit: Duration::from_secs(5),
         }
@@ -180,9 +180,9 @@ impl EurekaClientBuilder {
         self
     }
 
-    /// Protection against a registry that forgot its instances. Default: suspects are kept for 25 s.
+    /// Protection against a registry that forgot its instances. Default [`Guard::for_interval`].
     pub const fn guard(mut self, guard: Guard) -> Self {
-        self.guard = guard;
+        self.guard = Some(guard);
         self
     }
 
@@ -229,7 +229,8 @@ impl EurekaClientBuilder {
                 self.limits,
             );
             if fetches {
-                let options = Options::new(settings, self.full_interval, self.guard);
+                let guard = self.guard.unwrap_or_else(|| Guard::for_interval(settings.fetch_interval()));
+                let options = Options::new(settings, self.full_interval, guard);
                 let fetcher = Fetcher::new(servers.clone(), shared, options);
                 fetch = Some(Task::spawn("eureka-fetch", |stop| fetcher.run(stop)));
             }

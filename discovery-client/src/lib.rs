@@ -1,5 +1,29 @@
 //! Eureka client: registration, heartbeats, registry cache and look-up.
 //!
+//! ```
+//! use std::time::Duration;
+//!
+//! use vernal_discovery_client::{EurekaClient, EurekaClientSettings, InstanceRecord};
+//! # use vernal_testkit::registry::Registry;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let registry = Registry::start().await?;
+//! # let url = registry.url();
+//! let client = EurekaClient::builder(EurekaClientSettings::for_servers(&url)).start()?;
+//! let discovery = client.discovery();
+//! discovery.wait_ready(Duration::from_secs(10)).await?;
+//!
+//! // Once the service listens:
+//! client.register(InstanceRecord::new("order-service", "127.0.0.1", 8080)).await?;
+//!
+//! for instance in discovery.instances("order-service") {
+//!     println!("{}", instance.authority());
+//! }
+//! client.stop().await?; // says DOWN, ends the lease
+//! # Ok(()) }
+//! ```
+//!
 //! # Concepts
 //!
 //! - [`EurekaClient`] owns two tasks: one keeps the cache of the registry, one the registration of this instance. They

@@ -243,6 +243,14 @@ impl Guard {
     /// No guard: what a full document does not list is gone.
     pub const OFF: Self = Self { hold: Duration::ZERO };
 
+    /// The guard of a client that fetches at this interval. After a restart every living instance is back within a
+    /// heartbeat (30 s) and the spread of registrations (2 s). A client that asks more often than that waits for it; for
+    /// others the second document confirms, since it comes about then.
+    #[must_use]
+    pub const fn for_interval(interval: Duration) -> Self {
+        Self::holding(Duration::from_secs(if interval.as_secs() < 25 { 35 } else { 25 }))
+    }
+
     /// Keeps suspects for `hold`.
     #[must_use]
     pub const fn holding(hold: Duration) -> Self {
@@ -250,11 +258,10 @@ impl Guard {
     }
 }
 
-/// 25 s: with Eureka's default times a heartbeat, and with it a new registration, of every living instance falls into
-/// the time until the second document.
+/// The guard for Eureka's default interval of 30 s.
 impl Default for Guard {
     fn default() -> Self {
-        Self::holding(Duration::from_secs(25))
+        Self::for_interval(Duration::from_secs(30))
     }
 }
 
@@ -378,5 +385,35 @@ mod tests {
         registry.replace(&full(&many("A", 9)), Guard::OFF, now);
         registry.replace(&full(&[]), Guard::OFF, now);
         assert!(registry.is_empty());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_delta_leads_to_what_a_full_fetch_gives(
+            before in proptest::collection::btree_map(0_u8..12, 0_u8..5, 0..12),
+            after in proptest::collection::btree_map(0_u8..12, 0_u8..5, 0..12),
+            repeat in 1_usize..3,
+        ) {
+            const WORDS: [&str; 5] = ["UP", "DOWN", "STARTING", "OUT_OF_SERVICE", "UNKNOWN"];
+            let app = |id: u8| ["A", "B", "C"][usize::from(id % 3)];
+            let id = |id: u8| format!("i{id}");
+            let full = |state: &BTreeMap<u8, u8>| {
+                let ids: Vec<_> = state.iter().map(|(i, word)| (app(*i), id(*i), WORDS[usize::from(*word)])).collect();
+                let list: Vec<_> = ids.iter().map(|(app, id, word)| (*app, id.as_str(), *word, "ADDED")).collect();
+                let mut registry = Registry::new();
+                registry.replace(&document("", &list), Guard::OFF, Instant::now());
+                registry
+            };
+            let (mut registry, expected) = (full(&before), full(&after));
+            let changes: Vec<_> = before.keys().filter(|i| !after.contains_key(i)).map(|i| (*i, 0, "DELETED"))
+                .chain(after.iter().map(|(i, word)| (*i, *word, "MODIFIED")))
+                .map(|(i, word, action)| (app(i), id(i), WORDS[usize::from(word)], action)).collect();
+            let list: Vec<_> = changes.iter().map(|(app, id, word, action)| (*app, id.as_str(), *word, *action)).collect();
+            let delta = document(&expected.hash(), &list);
+            for _ in 0..repeat {
+                proptest::prop_assert!(registry.apply(&delta).hash_matches);
+            }
+            proptest::prop_assert_eq!(ids(&registry), ids(&expected));
+        }
     }
 }

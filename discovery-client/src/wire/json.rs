@@ -297,4 +297,54 @@ mod tests {
         record.metadata.insert("team".to_owned(), "größe".to_owned());
         assert_eq!(decode_instance(&encode_registration(&record)).unwrap(), record);
     }
+
+    /// Any JSON in the place of any member.
+    fn anything() -> impl proptest::strategy::Strategy<Value = Value> {
+        use proptest::prelude::*;
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "[a-zA-Z0-9$@_ ]{0,6}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 20, 4, |inner| {
+            let member = prop_oneof![
+                Just("$".to_owned()),
+                Just("@enabled".to_owned()),
+                Just("@class".to_owned()),
+                Just("name".to_owned()),
+                "[a-z]{1,4}",
+            ];
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::vec((member, inner), 0..4)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_member_of_a_wrong_type_makes_a_document_unreadable(
+            member in proptest::sample::select(vec![
+                "hostName", "app", "status", "overriddenStatus", "port", "securePort", "dataCenterInfo", "leaseInfo",
+                "metadata", "vipAddress", "isCoordinatingDiscoveryServer", "lastDirtyTimestamp", "actionType", "other",
+            ]),
+            value in anything(),
+        ) {
+            let mut instance = json!({ "instanceId": "i", "hostName": "h", "port": { "$": 1 } });
+            instance[member] = value;
+            let body = json!({ "applications": { "application": [{ "name": "A", "instance": [instance] }] } });
+            let document = decode_applications(body.to_string().as_bytes()).unwrap();
+            proptest::prop_assert_eq!(document.applications[0].instances.len(), 1);
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(body in proptest::collection::vec(proptest::num::u8::ANY, 0..64)) {
+            drop(decode_applications(&body));
+            drop(decode_instance(&body));
+            drop(decode_application(&body));
+        }
+    }
 }

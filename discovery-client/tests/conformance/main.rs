@@ -4,6 +4,9 @@
 //! be the same; the recorded answer must be read to the right outcome. Vectors are cases of their own. See
 //! `tests/fixtures/discovery/README.md`.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![expect(clippy::print_stdout, reason = "the tally is what the runner is for")]
+
 mod document;
 mod fixture;
 mod operation;

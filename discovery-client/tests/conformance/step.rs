@@ -19,9 +19,11 @@ pub(crate) enum Brought {
     Nothing,
 }
 
+/// Looks at request and answer of a recording.
+type Predicate = fn(&Value, &Value) -> bool;
+
 /// Cases whose *input* needs what does not exist, with what will build it.
-#[expect(clippy::type_complexity, reason = "a list of predicates")]
-const NOT_BUILT: &[(&str, fn(&Value, &Value) -> bool)] = &[
+const NOT_BUILT: &[(&str, Predicate)] = &[
     ("Eureka XML", |request, response| {
         let xml_body = fixture::text(request).is_some_and(|body| body.trim_start().starts_with('<'));
         let xml_answer = fixture::text(response).is_some_and(|body| body.trim_start().starts_with('<'));
@@ -66,7 +68,7 @@ fn asks(request: &Value, line: &Line) -> Result<Outcome, String> {
     let operation = match &line.asked {
         Asked::Register(app) => match register(request, app)? {
             Register::Ours(ours) => {
-                record = ours;
+                record = *ours;
                 Operation::Register(&record)
             }
             Register::Differs(tag) => return Ok(Outcome::Deviation(tag)),
@@ -143,7 +145,7 @@ fn asks(request: &Value, line: &Line) -> Result<Outcome, String> {
 
 enum Register {
     /// What we register for the recorded body.
-    Ours(InstanceRecord),
+    Ours(Box<InstanceRecord>),
     /// We do not send it, by this section of the spec.
     Differs(&'static str),
     /// No client sends such a thing: only the answer counts.
@@ -168,12 +170,15 @@ fn register(request: &Value, app: &str) -> Result<Register, String> {
         return Ok(Register::TestsServer);
     }
     let record = decode_instance(text.as_bytes()).map_err(|error| error.to_string())?;
-    let unreachable = |text: &str| text.contains(['/', ';', '\\']);
+    let unreachable = |text: &str| {
+        text.contains(['/', ';', '\\']) || text.chars().any(char::is_control) || matches!(text, "." | "..")
+    };
     let refused = record.validate().is_err();
     let empty_key = body["instance"]["metadata"].get("").is_some();
-    let expected = unreachable(&record.instance_id) || unreachable(&record.app) || record.port.number == 0 || empty_key;
+    let port = if record.secure_port.enabled { record.secure_port } else { record.port };
+    let expected = unreachable(&record.instance_id) || unreachable(&record.app) || port.number == 0 || empty_key;
     same("refused", &refused, &expected)?;
-    Ok(if refused { Register::Differs("1.1") } else { Register::Ours(record) })
+    Ok(if refused { Register::Differs("1.1") } else { Register::Ours(Box::new(record)) })
 }
 
 /// What we make of the answer, compared with what the status and the members say.

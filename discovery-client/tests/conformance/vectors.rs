@@ -17,7 +17,10 @@ use vernal_discovery_client::{
 
 use crate::tally::{Outcome, Tally, same};
 
-pub(crate) const ALL: &[(&str, fn(&mut Tally, &Value))] = &[
+/// Runs the cases of a file.
+pub(crate) type Runner = fn(&mut Tally, &Value);
+
+pub(crate) const ALL: &[(&str, Runner)] = &[
     ("apps-hashcode", hashes),
     ("delta-application", deltas),
     ("instance-defaults", defaults),
