@@ -327,3 +327,122 @@ fn display(folder: &Path) -> String {
     let text = folder.to_string_lossy();
     if text.ends_with('/') { text.into_owned() } else { format!("{text}/") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn get(url: &str) -> (u16, String) {
+        let answer = reqwest::get(url).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        folder
+    }
+
+    #[tokio::test]
+    async fn an_edit_is_seen_by_the_next_request() {
+        let folder = folder(&[("svc.yml", "k: old")]);
+        let server = ConfigServer::builder(folder.path()).start().await.unwrap();
+        let url = format!("{}/svc/default", server.url());
+        assert!(get(&url).await.1.contains("\"k\":\"old\""));
+        std::fs::write(folder.path().join("svc.yml"), "k: new").unwrap();
+        assert!(get(&url).await.1.contains("\"k\":\"new\""));
+        std::fs::write(folder.path().join("svc.yml"), "k: 1\nk: 2").unwrap();
+        let (status, body) = get(&url).await;
+        assert_eq!(status, 500);
+        assert!(body.contains("\"path\":\"/svc/default\""), "{body}");
+        server.stop().await;
+    }
+
+    #[tokio::test]
+    async fn encrypted_values_are_sent_in_plain_and_kept_out_of_debug() {
+        let text = "p: '{cipher}0c7649b1698b8df8337716a26eafba4a90499ea5df3eff8d8492abfe0fff978a'";
+        let folder = folder(&[("svc.yml", text)]);
+        let builder = ConfigServer::builder(folder.path()).encrypt_key("abcdefghijklmnopqrstuvwxyz0123456789");
+        let server = builder.clone().start().await.unwrap();
+        assert!(get(&format!("{}/svc/default", server.url())).await.1.contains("\"p\":\"1234\""));
+        assert!(!format!("{builder:?} {server:?}").contains("abcdefgh"));
+        let client = reqwest::Client::new();
+        let post = |path: &str, body: String| {
+            client.post(format!("{}{path}", server.url())).header("Content-Type", "text/plain").body(body).send()
+        };
+        let cipher_text = post("/encrypt", "hello".to_owned()).await.unwrap().text().await.unwrap();
+        assert_eq!(cipher_text.len(), 64);
+        assert_eq!(post("/decrypt", cipher_text).await.unwrap().text().await.unwrap(), "hello");
+        assert_eq!(post("/encrypt", "x".repeat(LARGEST_BODY + 1)).await.unwrap().status(), 413);
+    }
+
+    #[tokio::test]
+    async fn a_key_that_cannot_be_used_is_an_error_at_the_start() {
+        let start = |key: &str| ConfigServer::builder("/nowhere").encrypt_key(key).start();
+        assert_eq!(start("ssh-rsa AAAA").await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert!(start(" ").await.is_ok());
+        let salted = ConfigServer::builder("/nowhere").encrypt_key("k").encrypt_salt("xyz").start();
+        assert_eq!(salted.await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[tokio::test]
+    async fn requests_are_kept_in_the_journal_without_showing_credentials() {
+        let server = ConfigServer::builder("/nowhere").start().await.unwrap();
+        let client = reqwest::Client::new();
+        client.get(format!("{}/a/b?x=1", server.url())).header("X-Config-Token", "t0ken").send().await.unwrap();
+        let journal = server.journal();
+        assert_eq!((journal[0].method.as_str(), journal[0].path.as_str()), ("GET", "/a/b?x=1"));
+        assert_eq!((journal[0].status, journal[0].header("x-config-token")), (Some(200), Some("t0ken")));
+        assert!(!format!("{journal:?}").contains("t0ken"));
+        server.clear_journal();
+        assert!(server.journal().is_empty());
+    }
+
+    #[tokio::test]
+    async fn credentials_are_asked_for_on_all_but_health() {
+        let server = ConfigServer::builder("/nowhere").basic_auth("user", "p@ss").start().await.unwrap();
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let status = async |request: reqwest::RequestBuilder| request.send().await.unwrap().status().as_u16();
+        let url = format!("{}/a/b", server.url());
+        assert_eq!(status(client.get(&url)).await, 401);
+        assert_eq!(status(client.get(&url).header("Accept", accept::V2)).await, 302);
+        assert_eq!(status(client.get(&url).header("Authorization", "Basic !!!")).await, 401);
+        assert_eq!(status(client.get(&url).basic_auth("user", Some("wrong"))).await, 401);
+        assert_eq!(status(client.get(&url).basic_auth("user", Some("p@ss"))).await, 200);
+        assert_eq!(status(client.get(format!("{}/actuator/health", server.url()))).await, 200);
+    }
+
+    #[tokio::test]
+    async fn further_routes_come_first_and_the_prefix_does_not_touch_them() {
+        let routes = Router::new().route("/hello", axum::routing::get(async || "hi"));
+        let server = ConfigServer::builder("/nowhere").prefix("cfg/").routes(routes).start().await.unwrap();
+        assert!(server.url().ends_with("/cfg"));
+        assert_eq!(get(&format!("http://{}/hello", server.address())).await, (200, "hi".to_owned()));
+        assert_eq!(get(&format!("{}/a/b", server.url())).await.0, 200);
+        assert_eq!(get(&format!("http://{}/a/b", server.address())).await.0, 404);
+        assert_eq!(get(&format!("{}/a-b.yml", server.url())).await.0, 501);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_or_stopped_server_listens_no_more() {
+        let server = ConfigServer::builder("/nowhere").start().await.unwrap();
+        let address = server.address();
+        server.stop().await;
+        let again = ConfigServer::builder("/nowhere").port(address.port()).start().await.unwrap();
+        assert_eq!(again.address(), address);
+        assert!(ConfigServer::builder("/nowhere").port(address.port()).start().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_too_large_is_an_error() {
+        let folder = folder(&[]);
+        let file = std::fs::File::create(folder.path().join("svc.yml")).unwrap();
+        file.set_len(100 << 20).unwrap();
+        let server = ConfigServer::builder(folder.path()).error_messages(true).start().await.unwrap();
+        let (status, body) = get(&format!("{}/svc/default", server.url())).await;
+        assert_eq!(status, 500);
+        assert!(body.contains("has more than 16777216 bytes"), "{body}");
+    }
+}

@@ -59,6 +59,16 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// Whether the anchor or alias at `mark`, perhaps behind a tag, has a name that SnakeYAML does not take.
+    pub(super) fn has_bad_name(&self, mark: Marker) -> bool {
+        let (_, text) = split_chars(self.line(mark.line()), mark.col());
+        text.split([' ', '\t', '\r', '\n', ',', '[', ']', '{', '}'])
+            .filter(|word| !word.is_empty())
+            .take(2)
+            .find_map(|word| word.strip_prefix(['&', '*']))
+            .is_some_and(|name| name.contains([':', '/', '.', '*', '&']))
+    }
+
     /// A missing scalar stands right behind the `:` or `-` that announces it.
     fn missing_scalar(&self, mark: Marker) -> Position {
         let line = self.line(mark.line());
@@ -157,6 +167,11 @@ impl<'a> TabWatch<'a> {
             }
         }
         found
+    }
+
+    /// Whether nothing stands behind the last scalar, not even a line break.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
     }
 
     /// Looks at what stands behind the last scalar.

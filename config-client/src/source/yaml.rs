@@ -159,6 +159,7 @@ impl<'a> Loader<'a> {
         let mut documents = Vec::new();
         let mut tabs = TabWatch::new(self.source);
         let mut root = None;
+        let mut seen_document = false;
         for event in Parser::new_from_str(self.source) {
             let (event, Span { start, end }) = event.map_err(|error| {
                 if error.info().contains("Unicode character escape code") {
@@ -169,7 +170,11 @@ impl<'a> Loader<'a> {
             })?;
             let node = match event {
                 Event::Nothing | Event::StreamStart | Event::StreamEnd => continue,
-                Event::DocumentStart(_) => {
+                Event::DocumentStart(explicit) => {
+                    if seen_document && !explicit {
+                        return Err(self.syntax(start, "a further document begins with `---`").into());
+                    }
+                    seen_document = true;
                     // Anchors do not outlive their document.
                     self.anchors.clear();
                     self.nodes.clear();
@@ -182,6 +187,7 @@ impl<'a> Loader<'a> {
                     }
                     continue;
                 }
+                Event::Alias(_) if self.text.has_bad_name(start) => return Err(self.bad_name(start).into()),
                 Event::Alias(anchor) => match self.anchors.get(&anchor) {
                     Some(node) => *node,
                     None => return Err(self.syntax(start, "alias of an unknown anchor or of its own parent").into()),
@@ -190,7 +196,11 @@ impl<'a> Loader<'a> {
                     if tabs.tab_before(start, end, style) {
                         return Err(self.syntax(start, "tab before this place, use blanks").into());
                     }
-                    self.scalar(start, &value, style, anchor, tag.as_deref())?
+                    // The parser ends a block at the end of the file with a line break that is not there.
+                    let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                    let open_end = block && tabs.is_at_end() && !self.source.ends_with(['\n', '\r']);
+                    let value = if open_end { value.strip_suffix('\n').unwrap_or(&value) } else { &value };
+                    self.scalar(start, value, style, anchor, tag.as_deref())?
                 }
                 Event::SequenceStart(anchor, tag) => {
                     let ordered_map = match core_tag(tag.as_deref()).as_deref() {
@@ -242,6 +252,9 @@ impl<'a> Loader<'a> {
         if self.stack.len() >= MAX_DEPTH {
             return Err(self.too_deep(start));
         }
+        if anchor > 0 && self.text.has_bad_name(start) {
+            return Err(self.bad_name(start));
+        }
         let position = self.text.scalar_position(start, value, style, tag.is_none() && anchor == 0);
         let tag = tag.map(full_tag);
         let scalar = scalar::resolve(value, style == ScalarStyle::Plain, tag.as_deref())
@@ -252,6 +265,9 @@ impl<'a> Loader<'a> {
     fn open(&mut self, start: Marker, anchor: usize, kind: FrameKind) -> Result<(), LoadError> {
         if self.stack.len() >= MAX_DEPTH {
             return Err(self.too_deep(start));
+        }
+        if anchor > 0 && self.text.has_bad_name(start) {
+            return Err(self.bad_name(start));
         }
         self.stack.push(Frame { position: self.text.position(start), anchor, kind });
         Ok(())
@@ -515,6 +531,10 @@ impl<'a> Loader<'a> {
         self.syntax(mark, &format!("tag `{tag}` is not supported for a {what}"))
     }
 
+    fn bad_name(&self, mark: Marker) -> LoadError {
+        self.syntax(mark, "the name of an anchor must not contain `:`, `/`, `.`, `*` or `&`")
+    }
+
     fn too_deep(&self, mark: Marker) -> LoadError {
         self.syntax(mark, &format!("nested deeper than {MAX_DEPTH} levels"))
     }
@@ -619,6 +639,15 @@ mod tests {
     }
 
     #[test]
+    fn a_block_ends_with_the_line_break_that_the_file_has() {
+        let value = |text: &str| load(text).unwrap().concat();
+        assert_eq!(value("k: |\n  x\n"), "k=\"x\\n\" @1:4");
+        assert_eq!(value("k: |\n  x"), "k=\"x\" @1:4");
+        assert_eq!(value("k: |+\n  x\n\n"), "k=\"x\\n\\n\" @1:4");
+        assert_eq!(value("k: >-\n  x\n  y"), "k=\"x y\" @1:4");
+    }
+
+    #[test]
     fn merge_keys_keep_the_first_place_and_the_own_value() {
         let text = "b: &b {h: 1, p: 2}\nc: &c {p: 3, q: 4}\nd:\n  p: 9\n  <<: [*b, *c]\n  q: 8\n";
         let found = load(text).unwrap();
@@ -643,6 +672,8 @@ mod tests {
             ("a: *x\n", "f:1:4"),
             ("a: &x 1\n---\nb: *x\n", "f:3:4: alias"),
             ("a: &x [*x]\n", "f:1:8: alias"),
+            ("a: &x.y 1\n", "f:1:4: the name"),
+            ("a: 1\n...\nb: 2\n", "f:3:1: a further document"),
             ("a: <<\n", "f:1:4: `<<` is not a value"),
             ("<<: 1\n", "f:1:5: `<<` merges"),
             ("a: \u{1}\n", "f:1:4: character U+0001 is not allowed"),

@@ -51,32 +51,23 @@ impl Accept {
 
     /// The format of an environment; `None` means 406. A range that names one of the two decides before a range that
     /// only includes them, and one that includes both means V1.
-    pub(super) fn format(&self) -> Option<Format> {
-        let acceptable = self.ranges.iter().filter(|range| range.quality > 0.0);
-        for range in acceptable {
-            let (v1, v2) = (range.includes(JSON), range.includes(V2));
-            match (v1, v2) {
-                (true, _) => return Some(Format::V1),
-                (false, true) => return Some(Format::V2),
-                (false, false) => {}
-            }
-        }
-        None
-    }
-
-    /// Whether the range that decides asks for another encoding than UTF-8, which the server cannot write.
-    pub(super) fn asks_for_other_charset(&self) -> bool {
-        self.ranges
-            .iter()
-            .find(|range| range.includes(JSON) || range.includes(V2))
-            .and_then(|range| range.charset.as_deref())
-            .is_some_and(|charset| !charset.eq_ignore_ascii_case("utf-8"))
+    ///
+    /// With it comes the encoding that the deciding range asks for. A quality of 0 only sorts to the end.
+    pub(super) fn format(&self) -> Option<(Format, Option<&str>)> {
+        self.ranges.iter().find_map(|range| {
+            let format = match (range.includes(JSON), range.includes(V2)) {
+                (true, _) => Format::V1,
+                (false, true) => Format::V2,
+                (false, false) => return None,
+            };
+            Some((format, range.charset.as_deref()))
+        })
     }
 
     /// The content type of a JSON error: the first JSON type that is accepted. `None` means that the error has no
     /// body.
     pub(super) fn error_type(&self) -> Option<String> {
-        self.ranges.iter().filter(|range| range.quality > 0.0).find_map(|range| {
+        self.ranges.iter().find_map(|range| {
             if range.includes(JSON) {
                 return Some(JSON.to_owned());
             }
@@ -91,7 +82,7 @@ impl Accept {
 
     /// Whether JSON is accepted, by name or by `*/*`.
     pub(super) fn json_or_all(&self) -> bool {
-        self.ranges.iter().any(|range| range.quality > 0.0 && range.includes(JSON))
+        self.ranges.iter().any(|range| range.includes(JSON))
     }
 
     /// Whether this is a browser, which gets a page.
@@ -164,10 +155,17 @@ mod tests {
             (Some("application/json;q=0, */*"), Some(Format::V1)),
             (Some("text/html, */*;q=0.8"), Some(Format::V1)),
             (Some("application/vnd.spring-cloud.config-server.v1+json"), None),
+            (Some("application/json;q=0"), Some(Format::V1)),
             (Some("text/plain"), None),
         ] {
-            assert_eq!(Accept::parse(header).format(), expected, "{header:?}");
+            assert_eq!(Accept::parse(header).format().map(|(format, _)| format), expected, "{header:?}");
         }
+    }
+
+    #[test]
+    fn the_deciding_range_brings_its_charset() {
+        let accept = Accept::parse(Some("text/plain;charset=x, application/json; charset=\"UTF-8\""));
+        assert_eq!(accept.format(), Some((Format::V1, Some("UTF-8"))));
     }
 
     #[test]

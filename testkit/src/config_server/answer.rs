@@ -99,7 +99,7 @@ impl Call {
     }
 
     fn environment(&self, server: &Inner, name: &str, profiles: &str, label: Option<&str>) -> Response<Bytes> {
-        let Some(format) = self.accept.format() else {
+        let Some((format, charset)) = self.accept.format() else {
             let message = format!("Acceptable representations: [{}, {JSON}].", Format::V2.media_type());
             let mut answer = self.error(server, StatusCode::NOT_ACCEPTABLE, &message);
             let types =
@@ -110,7 +110,8 @@ impl Call {
         if [Some(name), label].into_iter().flatten().any(|text| text.contains("..") || text.contains('#')) {
             return self.error(server, StatusCode::BAD_REQUEST, "Invalid Request");
         }
-        if self.accept.asks_for_other_charset() {
+        // Jackson writes UTF-8 and fails on anything else, after the status was chosen.
+        if charset.is_some_and(|charset| !charset.eq_ignore_ascii_case("utf-8")) {
             return empty(StatusCode::INTERNAL_SERVER_ERROR);
         }
         let mut sources = match server.repository.sources(name, profiles, label) {
@@ -142,7 +143,8 @@ impl Call {
         }
         let version = server.repository.configured_version();
         let document = Environment { name, profiles, label, version, sources };
-        with_body(StatusCode::OK, Some(format.media_type()), document.to_json(format))
+        let charset = charset.map_or_else(String::new, |charset| format!(";charset={charset}"));
+        with_body(StatusCode::OK, Some(&format!("{}{charset}", format.media_type())), document.to_json(format))
     }
 
     fn reply(&self, server: &Inner, reply: Reply) -> Response<Bytes> {

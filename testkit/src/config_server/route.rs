@@ -46,10 +46,13 @@ impl Route {
         let Some(segments) = path.split('/').map(decode).collect::<Option<Vec<_>>>() else {
             return Self::Refused;
         };
-        if segments.iter().any(String::is_empty) {
+        // A slash at the end makes no difference to the path of a plain-text file, and to nothing else.
+        let segments: Vec<_> = segments.iter().map(String::as_str).collect();
+        if let Some((last, before)) = segments.split_last()
+            && (before.contains(&"") || (last.is_empty() && before.len() < 3))
+        {
             return Self::Unknown;
         }
-        let segments: Vec<_> = segments.iter().map(String::as_str).collect();
         let post = *method == Method::POST;
         match segments.as_slice() {
             ["encrypt"] | ["encrypt", _, _] if post => return Self::Encrypt,
@@ -172,6 +175,7 @@ mod tests {
             ("/foo/dev.yml", Route::Unknown),
             ("/foo/a.yml.b", Route::Unknown),
             ("/foo/dev/", Route::Unknown),
+            ("/foo/dev/v1/", Route::OtherFormat),
             ("//foo/dev", Route::Unknown),
             ("/foo", Route::Unknown),
             ("/", Route::Unknown),

@@ -53,9 +53,11 @@ const NOT_BUILT: [(&str, Applies); 7] = [
     }),
     ("plain-text files: the issue that adds them to the client", |server, request| {
         let query = request.path.split_once('?').map_or("", |(_, query)| query);
+        let by_default_label = query.split('&').any(|pair| pair.split('=').next() == Some("useDefaultLabel"));
         let segments = server.segments(request);
         let reads = matches!(request.method.as_str(), "GET" | "HEAD");
-        reads && (segments.len() >= 4 && !segments.contains(&"") || query.starts_with("useDefaultLabel"))
+        let whole = segments.split_last().is_some_and(|(_, before)| !before.contains(&""));
+        reads && whole && (segments.len() >= 4 || (segments.len() == 3 && by_default_label))
     }),
     ("webhook: no issue asks for it in the embedded server", |_, request| request.path.ends_with("/monitor")),
     ("server arguments that the embedded server does not have", |server, _| server.builder(Path::new("/")).is_err()),
