@@ -7,8 +7,8 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, FnArg, GenericParam, Generics, Ident, ItemTrait, Pat, Path, ReturnType, Signature, TraitItem,
-    TraitItemFn, Type, parse_quote,
+    Attribute, FnArg, GenericArgument, GenericParam, Generics, Ident, ItemTrait, Pat, Path, PathArguments, ReturnType,
+    Signature, TraitItem, TraitItemFn, Type, parse_quote,
 };
 
 use crate::fallback;
@@ -184,8 +184,9 @@ fn extending_client(client: &Client, service: &Service, private: &TokenStream) -
     let mut extends = Vec::new();
     for base in &client.bases {
         let value = meta::base_value(base);
+        let arguments = base_arguments(base);
         extends.push(quote_spanned! {base.span()=>
-            impl #impl_generics #private::Extends<{ #value.id() }> for #kind #ty_generics #where_clause {
+            impl #impl_generics #private::Extends<{ #value.id() }, #arguments> for #kind #ty_generics #where_clause {
                 const FIRST: usize = #before;
             }
         });
@@ -233,7 +234,8 @@ fn base(client: &Client, private: &TokenStream) -> TokenStream {
     let cfgs = cfgs(&item.attrs);
     let positions = meta::positions(client);
     let value = meta::base(client, private);
-    let id = quote!({ #trait_name.id() });
+    let mentioned = mentioned(generics);
+    let id = quote!({ #trait_name.id() }, (#(#mentioned,)*));
     let mut extended = generics.clone();
     extended.params.push(parse_quote!(__Kind: #private::Kind + #private::Extends<#id>));
     let (impl_generics, _, _) = extended.split_for_impl();
@@ -334,22 +336,36 @@ fn client_doc(item: &ItemTrait, service: &Service) -> String {
 
 /// A type that mentions every type and lifetime parameter, if there is one.
 fn phantom(generics: &Generics) -> Option<TokenStream> {
-    let mentioned: Vec<_> = generics
-        .params
-        .iter()
-        .filter_map(|parameter| match parameter {
-            GenericParam::Type(parameter) => {
-                let ident = &parameter.ident;
-                Some(quote!(#ident))
-            }
-            GenericParam::Lifetime(parameter) => {
-                let lifetime = &parameter.lifetime;
-                Some(quote!(&#lifetime ()))
-            }
-            GenericParam::Const(_) => None,
-        })
-        .collect();
+    let mentioned = mentioned(generics);
     (!mentioned.is_empty()).then(|| quote!(fn() -> (#(#mentioned,)*)))
+}
+
+/// Each type and lifetime parameter as a type.
+fn mentioned(generics: &Generics) -> Vec<TokenStream> {
+    let each = generics.params.iter().filter_map(|parameter| match parameter {
+        GenericParam::Type(parameter) => {
+            let ident = &parameter.ident;
+            Some(quote!(#ident))
+        }
+        GenericParam::Lifetime(parameter) => {
+            let lifetime = &parameter.lifetime;
+            Some(quote!(&#lifetime ()))
+        }
+        GenericParam::Const(_) => None,
+    });
+    each.collect()
+}
+
+/// What a base's parameters are for the client that extends it, in the form of [`mentioned`].
+fn base_arguments(base: &Path) -> TokenStream {
+    let arguments = base.segments.last().map(|last| &last.arguments);
+    let Some(PathArguments::AngleBracketed(arguments)) = arguments else { return quote!(()) };
+    let each = arguments.args.iter().filter_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(quote!(#ty)),
+        GenericArgument::Lifetime(lifetime) => Some(quote!(&#lifetime ())),
+        _ => None,
+    });
+    quote!((#(#each,)*))
 }
 
 /// For an alias, where bounds are not checked.

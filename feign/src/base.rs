@@ -24,9 +24,9 @@ pub trait Kind: 'static {
     fn meta() -> ClientMeta;
 }
 
-/// Says that a client's trait has a certain base.
+/// Says that a client's trait has a certain base, with these arguments as a tuple.
 #[diagnostic::on_unimplemented(message = "the trait of this client does not extend that base")]
-pub trait Extends<const BASE: u64> {
+pub trait Extends<const BASE: u64, Arguments> {
     /// The position of the base's first method in the client's description.
     const FIRST: usize;
 }

@@ -16,7 +16,12 @@ where
     async fn create(&self, value: &T) -> Result<T>;
 
     #[put("/{id}")]
-    async fn update<U: Serialize + Sync>(&self, id: u64, #[query] tags: &[impl AsRef<str> + std::fmt::Display + Sync], value: &U) -> Result<()>;
+    async fn update<U: Serialize + Sync>(
+        &self,
+        id: u64,
+        #[query] tags: &[impl AsRef<str> + std::fmt::Display + Sync],
+        value: &U,
+    ) -> Result<()>;
 }
 
 pub fn main() {

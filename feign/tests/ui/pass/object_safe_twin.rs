@@ -1,4 +1,5 @@
 //! A client behind `Box<dyn ..>`, `Arc<dyn ..>` and `&dyn ..`, with both traits in scope.
+#![allow(clippy::needless_lifetimes)]
 
 use std::fmt::Debug;
 use std::sync::Arc;
