@@ -99,6 +99,12 @@ impl BusBuilder {
         self
     }
 
+    /// As [`transport`](Self::transport), for one that is already shared.
+    pub fn shared_transport(mut self, transport: Arc<dyn BusTransport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
     /// Other names of this node: the names in `spring.cloud.config.name`, if that is set. An event for one of them is
     /// for us. Default none.
     pub fn aliases(mut self, aliases: impl IntoIterator<Item = impl Into<String>>) -> Self {

@@ -90,6 +90,7 @@ impl Refresher {
             let deadline = coalescer.deadline();
             tokio::select! {
                 wish = self.wishes.recv() => match wish {
+                    Some(_) if self.handler.is_none() => {}
                     Some(Wish::Refresh(scope, receipt)) => {
                         self.tally.acks_dropped.add(coalescer.request(Instant::now(), scope, receipt));
                     }

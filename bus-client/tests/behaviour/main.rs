@@ -1,5 +1,7 @@
 //! What the bus does, seen from outside.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends with what is wrong")]
+
 #[cfg(feature = "amqp")]
 mod amqp;
 #[cfg(feature = "amqp")]

@@ -74,7 +74,8 @@ async fn env_change_is_applied_on_every_addressed_node_and_once_on_our_own() {
     let mut acks = a.bus.acks();
     a.bus.publish_env(None, "limit", "25").await.unwrap();
     assert_eq!(a.handlers.values()["limit"], "25", "set before it is published");
-    (acks.next().await.unwrap(), acks.next().await.unwrap());
+    acks.next().await.unwrap();
+    acks.next().await.unwrap();
     idle().await;
     assert_eq!(b.handlers.values()["limit"], "25");
     assert_eq!((a.handlers.env_calls(), b.handlers.env_calls()), (1, 1));
@@ -96,7 +97,8 @@ async fn key_outside_the_allow_list_is_not_set() {
     let mut acks = a.bus.acks();
     a.bus.publish_env(None, "db.password", "geheim").await.unwrap();
     a.bus.publish_env(None, "feature.x", "on").await.unwrap();
-    (acks.next().await.unwrap(), acks.next().await.unwrap());
+    acks.next().await.unwrap();
+    acks.next().await.unwrap();
     assert_eq!(a.handlers.values().into_keys().collect::<Vec<_>>(), ["feature.x"]);
     assert_eq!(a.bus.counters().env_keys_skipped, 1);
     assert!(logs.contain("db.password") && !logs.contain("geheim"));

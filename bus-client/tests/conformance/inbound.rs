@@ -122,9 +122,7 @@ fn body(case: &Value) -> Vec<u8> {
         (Some(text), _, _) => text.as_bytes().to_vec(),
         (None, Some(text), _) => hex::decode(text).unwrap(),
         (None, None, Some(size)) => {
-            let start = format!(
-                r#"{{"type":"RefreshRemoteApplicationEvent","destinationService":"**","id":"1","originService":"a:1","x":""#
-            );
+            let start = r#"{"type":"RefreshRemoteApplicationEvent","destinationService":"**","id":"1","originService":"a:1","x":""#;
             let padding = usize::try_from(size).unwrap() - start.len() - 2;
             format!("{start}{}\"}}", "x".repeat(padding)).into_bytes()
         }
@@ -238,10 +236,10 @@ fn differs(ours: &Seen, recorded: &Value) -> Option<&'static str> {
     if ours.ack.is_some() != (recorded["acked"] == true) {
         return Some("acked");
     }
-    if let (Some(ack), Value::Object(fields)) = (&ours.ack, &recorded["ack"]) {
-        if fields.iter().any(|(name, value)| ack[name] != *value) {
-            return Some("ack");
-        }
+    if let (Some(ack), Value::Object(fields)) = (&ours.ack, &recorded["ack"])
+        && fields.iter().any(|(name, value)| ack[name] != *value)
+    {
+        return Some("ack");
     }
     let values = recorded["values"]
         .as_object()

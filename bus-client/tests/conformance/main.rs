@@ -1,6 +1,8 @@
 //! Recordings of Spring Cloud Bus 5.0.1 against this client. Another set is run with `VERNAL_FIXTURES=<dir>`, which
 //! holds `bus/<family>/*.json` in the same form.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends with what is wrong")]
+
 mod fixtures;
 mod frames;
 mod ids;

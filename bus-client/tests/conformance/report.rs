@@ -15,8 +15,10 @@ pub(crate) enum Outcome {
     Failed(String),
 }
 
+type Applies = fn(&Value) -> bool;
+
 /// What no issue has asked for yet: a condition on the input of a case, and what will build it.
-pub(crate) const NOT_BUILT: &[(&str, fn(&Value) -> bool)] = &[
+pub(crate) const NOT_BUILT: &[(&str, Applies)] = &[
     ("custom event types: the event hook of the bus client", is_custom),
     ("compressed bodies: the `compress` setting of the estate", is_compressed),
     ("a named group: one durable queue shared by several nodes", declares_shared_queue),
