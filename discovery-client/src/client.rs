@@ -50,10 +50,9 @@ pub struct EurekaClientBuilder {
 ///
 /// The cache can be minutes old, or name instances that are gone: a registry that cannot be reached, or that wrongly
 /// believes in an instance, changes nothing in it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct EurekaDiscovery(Arc<Parts>);
 
-#[derive(Debug)]
 struct Parts {
     shared: Arc<Shared>,
     commands: Option<mpsc::Sender<Command>>,
@@ -399,6 +398,13 @@ impl EurekaDiscovery {
                 Ok(Err(_)) | Err(_) => return reached(),
             }
         }
+    }
+}
+
+/// The cache may be large, so only its state is shown.
+impl std::fmt::Debug for EurekaDiscovery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EurekaDiscovery").field("health", &self.health()).finish_non_exhaustive()
     }
 }
 

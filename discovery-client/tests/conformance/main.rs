@@ -11,6 +11,7 @@ mod document;
 mod fixture;
 mod operation;
 mod registration;
+mod replay;
 mod step;
 mod story;
 mod tally;
@@ -29,6 +30,11 @@ fn recordings_are_reproduced() {
         }
         println!("{folder}: {} files, {} cases run", files.len(), tally.run() - before);
     }
+    let before = tally.run();
+    for (name, file) in fixture::folder("scenarios").iter().filter(|(_, file)| replay::applies(file)) {
+        tally.count(&format!("replay/{name}"), replay::run(file));
+    }
+    println!("replays of Java clients: {} cases run", tally.run() - before);
     for (name, run) in vectors::ALL {
         let before = tally.run();
         match fixture::vector(name) {
