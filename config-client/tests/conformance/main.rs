@@ -1,4 +1,4 @@
-//! The crate against recordings of Spring Cloud Config and its parts.
+//! The config client against recordings of Spring's.
 //!
 //! Recordings lie in `tests/fixtures`, or in the folder named by `VERNAL_FIXTURES`, one folder per area. Each family
 //! is a module that replays its recordings and counts; what differs and is no deviation on purpose fails.
@@ -7,76 +7,100 @@
 
 #[cfg(feature = "cipher")]
 mod cipher;
+#[cfg(feature = "client")]
+mod resolve;
 #[cfg(feature = "source")]
 mod yaml;
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[cfg(feature = "cipher")]
 #[test]
 fn cipher_texts_are_as_recorded() {
-    cipher::run(&fixtures("config")).report();
+    cipher::run(&fixtures("config").join("cipher")).report();
 }
 
 #[cfg(feature = "source")]
 #[test]
 fn yaml_scalars_are_as_recorded() {
-    yaml::run(&fixtures("config")).report();
+    yaml::run(&fixtures("config").join("yaml")).report();
+}
+
+#[cfg(feature = "client")]
+#[test]
+fn a_start_sees_what_a_spring_client_sees() {
+    resolve::run(&fixtures("config").join("resolve")).report();
 }
 
 /// What came of one family of recordings.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// What the family is called in the closing line.
-    pub(crate) family: &'static str,
-    /// Cases that were replayed.
-    pub(crate) run: usize,
-    /// Those that came out as recorded, or as a deviation that the documentation lists.
-    pub(crate) passed: usize,
-    /// Deviations by tag.
-    pub(crate) deviations: BTreeMap<&'static str, usize>,
-    /// Cases that were not replayed, by what is missing for them.
-    pub(crate) not_built: BTreeMap<&'static str, usize>,
-    /// One text for each case that failed.
-    pub(crate) failures: Vec<String>,
+    family: &'static str,
+    run: usize,
+    passed: usize,
+    deviations: BTreeMap<&'static str, usize>,
+    not_built: BTreeMap<&'static str, usize>,
+    failures: Vec<String>,
 }
 
 impl Outcome {
-    /// Counts a case that was replayed: the tag of a deviation, or what differs.
-    pub(crate) fn count(&mut self, case: &str, result: Result<Option<&'static str>, String>) {
-        self.run += 1;
-        match result {
-            Ok(deviation) => {
-                self.passed += 1;
-                if let Some(tag) = deviation {
-                    *self.deviations.entry(tag).or_default() += 1;
-                }
-            }
-            Err(difference) => self.failures.push(format!("{case}: {difference}")),
-        }
+    pub(crate) fn new(family: &'static str) -> Self {
+        Self { family, ..Self::default() }
     }
 
-    /// Prints the counts, past the capture of the test harness; fails if a case did.
-    pub(crate) fn report(&self) {
-        let mut text = String::new();
-        for failure in &self.failures {
-            text.push_str(&format!("FAILED {failure}\n"));
-        }
-        text.push_str(&format!(
-            "conformance {}: {} run, {} passed; deviations {:?}; not built {:?}\n",
+    /// A case that came out as recorded but for deviations on purpose.
+    pub(crate) fn pass(&mut self, deviations: impl IntoIterator<Item = &'static str>) {
+        self.run += 1;
+        self.passed += 1;
+        deviations.into_iter().for_each(|tag| *self.deviations.entry(tag).or_default() += 1);
+    }
+
+    /// A case that came out otherwise. `name` is for the message only.
+    pub(crate) fn fail(&mut self, name: &str, why: &str) {
+        self.run += 1;
+        self.failures.push(format!("{}/{name}: {why}", self.family));
+    }
+
+    /// A case that was not run, and what it needs.
+    pub(crate) fn not_built(&mut self, what: &'static str) {
+        *self.not_built.entry(what).or_default() += 1;
+    }
+
+    /// Prints the closing line and panics if a case failed.
+    #[track_caller]
+    pub(crate) fn report(self) {
+        let line = format!(
+            "{}: {} run, {} passed, deviations {:?}, not built {:?}\n",
             self.family, self.run, self.passed, self.deviations, self.not_built
-        ));
-        std::io::stderr().write_all(text.as_bytes()).unwrap();
-        assert!(self.failures.is_empty(), "{} of {} cases failed", self.failures.len(), self.run);
-        assert_eq!(self.run, self.passed, "every case is counted");
+        );
+        // Past the capture of the test harness, so that every run shows it.
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        assert!(self.failures.is_empty(), "{} failures:\n{}", self.failures.len(), self.failures.join("\n"));
     }
 }
 
-/// The recordings of an area.
+/// The folder of an area.
 pub(crate) fn fixtures(area: &str) -> PathBuf {
-    let root = std::env::var_os("VERNAL_FIXTURES")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"), PathBuf::from);
-    root.join(area)
+    match std::env::var_os("VERNAL_FIXTURES") {
+        Some(root) => Path::new(&root).join(area),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(area),
+    }
+}
+
+/// The JSON files of a folder by their name, sorted; none if the folder is absent.
+#[cfg(feature = "client")]
+pub(crate) fn cases(folder: &Path) -> Vec<(String, serde_json::Value)> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut cases: Vec<_> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            (name, serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap())
+        })
+        .collect();
+    cases.sort_by(|one, other| one.0.cmp(&other.0));
+    cases
 }

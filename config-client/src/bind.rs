@@ -1,0 +1,793 @@
+//! Settings into Rust types.
+//!
+//! A serde deserializer that looks properties up while the type asks for them, so that what is read depends on the
+//! type, as with Spring's `Binder`: a list comes whole from the highest source that has an element of it (or a
+//! comma-separated text), maps and structs are merged from all sources, numbers and texts are interchangeable.
+
+mod failure;
+pub(crate) mod scalar;
+
+use std::cell::Cell;
+use std::collections::{BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde::de::value::StringDeserializer;
+use serde::de::{DeserializeOwned, DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::{Deserializer, forward_to_deserialize_any};
+
+use crate::error::Error;
+use crate::layers::{Layers, Reading};
+use crate::name::Name;
+use crate::value::Value;
+use failure::{Failure, Place};
+
+/// How deep a type may nest; serde types that contain themselves end here.
+const MAX_DEPTH: usize = 64;
+/// How many elements a list may have.
+const MAX_ELEMENTS: usize = 100_000;
+
+/// Binds what lies at and below `prefix`. Also returns a print of all that the type has read: equal prints mean
+/// equal values.
+pub(crate) fn bind<T: DeserializeOwned>(layers: &Layers, prefix: &str) -> Result<(T, u64), Error> {
+    let context = Context { layers, print: Cell::new(0), flat: Cell::new(Flat::No) };
+    let root = Node { context: &context, name: Name::parse(prefix), only: None, depth: 0, in_map: false, root: true };
+    match T::deserialize(root) {
+        Ok(value) => Ok((value, context.print.get())),
+        Err(failure) => Err(failure.into_error(layers, prefix)),
+    }
+}
+
+/// Binds from the one source at `position`.
+pub(crate) fn bind_in<T: DeserializeOwned>(layers: &Layers, prefix: &str, position: usize) -> Result<T, Error> {
+    let context = Context { layers, print: Cell::new(0), flat: Cell::new(Flat::No) };
+    let only = Some(position);
+    let root = Node { context: &context, name: Name::parse(prefix), only, depth: 0, in_map: false, root: true };
+    T::deserialize(root).map_err(|failure| failure.into_error(layers, prefix))
+}
+
+struct Context<'a> {
+    layers: &'a Layers,
+    print: Cell<u64>,
+    flat: Cell<Flat>,
+}
+
+/// What a scalar learned about the map entry it stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flat {
+    /// No scalar was read for the entry as such.
+    No,
+    /// The entry's own value was read.
+    Own,
+    /// The entry has no value of its own, so the first one below it was read.
+    Below,
+}
+
+/// A place in the settings from which a type reads.
+#[derive(Clone)]
+struct Node<'a> {
+    context: &'a Context<'a>,
+    name: Name,
+    /// The one source that elements of a list are read from.
+    only: Option<usize>,
+    depth: usize,
+    /// Whether this is the value of a map, where dotted keys are allowed if the values are scalars.
+    in_map: bool,
+    root: bool,
+}
+
+impl<'a> Node<'a> {
+    fn layers(&self) -> &'a Layers {
+        self.context.layers
+    }
+
+    fn record(&self, what: &str, text: &str) {
+        let mut hasher = DefaultHasher::new();
+        (self.context.print.get(), self.name.canonical(), what, text).hash(&mut hasher);
+        self.context.print.set(hasher.finish());
+    }
+
+    fn child(&self, name: Name, in_map: bool) -> Result<Self, Failure> {
+        if self.depth >= MAX_DEPTH {
+            return Err(Failure::at(Place::name(&self.name), format!("types nest more than {MAX_DEPTH} deep")));
+        }
+        let (context, only) = (self.context, self.only);
+        Ok(Self { context, name, only, depth: self.depth + 1, in_map, root: false })
+    }
+
+    fn exists(&self) -> bool {
+        self.layers().contains(&self.name, self.only)
+    }
+
+    fn reading(&self) -> Result<Option<Reading>, Failure> {
+        Ok(self.layers().value(&self.name, self.only)?)
+    }
+
+    /// The value of a scalar type. In a map, a value below may stand in for a missing own one: its key is dotted.
+    fn scalar(&self, expected: &str) -> Result<Scalar, Failure> {
+        let reading = match self.reading()? {
+            Some(reading) => {
+                if self.in_map {
+                    self.context.flat.set(Flat::Own);
+                }
+                reading
+            }
+            None if self.in_map => {
+                let below = self.layers().below(&self.name, self.only).next();
+                let Some((_, found)) = below else { return Err(self.missing()) };
+                self.context.flat.set(Flat::Below);
+                self.layers().resolve(found)?
+            }
+            None if self.exists() => {
+                let reason = format!("expected {expected}, found settings below it");
+                return Err(Failure::at(Place::name(&self.name), reason));
+            }
+            None => return Err(self.missing()),
+        };
+        let text = reading.value.as_text().map(std::borrow::Cow::into_owned).unwrap_or_default();
+        self.record("value", &text);
+        Ok(Scalar { reading, text })
+    }
+
+    fn missing(&self) -> Failure {
+        Failure::missing(self.name.to_string())
+    }
+
+    /// The elements of a list: the nodes of one source, or the parts of a text.
+    fn elements(&self) -> Result<Elements<'a>, Failure> {
+        let layers = self.layers();
+        let positions = match self.only {
+            Some(only) => only..only + 1,
+            None => 0..layers.layers().len(),
+        };
+        // The index of each element that a source has, found in one pass over what lies below.
+        let mut sources: std::collections::BTreeMap<usize, BTreeSet<usize>> = std::collections::BTreeMap::new();
+        for (name, found) in layers.below(&self.name, self.only) {
+            let position = self.name.len();
+            if let Some(index) = name.canonical_element(position).and_then(|text| text.parse().ok()) {
+                sources.entry(found.layer).or_default().insert(index);
+            }
+        }
+        for position in positions {
+            if let Some(found) = layers.find(&self.name, Some(position)) {
+                let reading = layers.resolve(found)?;
+                let text = reading.value.as_text().map(std::borrow::Cow::into_owned).unwrap_or_default();
+                self.record("list", &text);
+                let parts = if text.trim().is_empty() {
+                    VecDeque::new()
+                } else {
+                    text.split(',').map(|part| part.trim().to_owned()).collect()
+                };
+                return Ok(Elements::Texts { parts, reading });
+            }
+            let Some(indexes) = sources.get(&position) else { continue };
+            // Indexes begin at 0 and leave no gap; Spring fails likewise (fixture `resolve/lists-gap`).
+            if let Some((_, gap)) = indexes.iter().enumerate().find(|(expected, index)| *expected != **index) {
+                let element = self.name.index(*gap);
+                let reason = format!("the list has no element before it: expected `{}`", self.name.index(*gap - 1));
+                return Err(Failure::at(Place::name(&element), reason));
+            }
+            if indexes.len() > MAX_ELEMENTS {
+                let reason = format!("the list has more than {MAX_ELEMENTS} elements");
+                return Err(Failure::at(Place::name(&self.name), reason));
+            }
+            self.record("list", &indexes.len().to_string());
+            return Ok(Elements::Nodes {
+                node: Self { only: Some(position), ..self.clone() },
+                next: 0,
+                count: indexes.len(),
+            });
+        }
+        Err(self.missing())
+    }
+}
+
+struct Scalar {
+    reading: Reading,
+    text: String,
+}
+
+impl Scalar {
+    fn place(&self) -> Place {
+        Place::reading(&self.reading)
+    }
+
+    fn refuse(&self, expected: &str) -> Failure {
+        let found = if self.reading.secret { "***" } else { &self.text };
+        Failure::at(self.place(), format!("expected {expected}, found `{found}`"))
+    }
+
+    fn finish<T>(&self, result: Result<T, Failure>) -> Result<T, Failure> {
+        result.map_err(|failure| failure.or_at(self.place(), self.reading.secret))
+    }
+}
+
+macro_rules! integers {
+    ($($method:ident $visit:ident $type:ty, $expected:literal;)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+            let expected = concat!($expected, " (", stringify!($type), ")");
+            let scalar = self.scalar(expected)?;
+            if scalar.text.trim().is_empty() {
+                return Err(self.missing());
+            }
+            let number = scalar::integer(&scalar.text).and_then(|number| <$type>::try_from(number).ok());
+            let number = number.ok_or_else(|| {
+                scalar.refuse(&format!("{} from {} to {}", $expected, <$type>::MIN, <$type>::MAX))
+            })?;
+            scalar.finish(visitor.$visit(number))
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Node<'_> {
+    type Error = Failure;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        if self.layers().find(&self.name, self.only).is_some() {
+            let scalar = self.scalar("a value")?;
+            // An untyped map has maps below it, not dotted keys.
+            self.context.flat.set(Flat::No);
+            let result = match &scalar.reading.value {
+                Value::Bool(value) => visitor.visit_bool(*value),
+                Value::Integer(number) => visitor.visit_i64(*number),
+                Value::Float(number) => visitor.visit_f64(*number),
+                _ => visitor.visit_string(scalar.text.clone()),
+            };
+            return scalar.finish(result);
+        }
+        let position = self.name.len();
+        let mut below = self.layers().below(&self.name, self.only).peekable();
+        let is_list = below.peek().is_some()
+            && below
+                .all(|(name, _)| name.canonical_element(position).is_some_and(|text| text.parse::<usize>().is_ok()));
+        if is_list { self.deserialize_seq(visitor) } else { self.deserialize_map(visitor) }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        let scalar = self.scalar("a boolean")?;
+        if scalar.text.trim().is_empty() {
+            return Err(self.missing());
+        }
+        let value = scalar::boolean(&scalar.text)
+            .ok_or_else(|| scalar.refuse("a boolean (`true`, `on`, `yes`, `1`, `false`, `off`, `no`, `0`)"))?;
+        scalar.finish(visitor.visit_bool(value))
+    }
+
+    integers! {
+        deserialize_i8 visit_i8 i8, "an integer";
+        deserialize_i16 visit_i16 i16, "an integer";
+        deserialize_i32 visit_i32 i32, "an integer";
+        deserialize_i64 visit_i64 i64, "an integer";
+        deserialize_i128 visit_i128 i128, "an integer";
+        deserialize_u8 visit_u8 u8, "an integer";
+        deserialize_u16 visit_u16 u16, "an integer";
+        deserialize_u32 visit_u32 u32, "an integer";
+        deserialize_u64 visit_u64 u64, "an integer";
+        deserialize_u128 visit_u128 u128, "an integer";
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        let scalar = self.scalar("a number")?;
+        let number = scalar.text.trim().parse().map_err(|_| scalar.refuse("a number"))?;
+        scalar.finish(visitor.visit_f32(number))
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        let scalar = self.scalar("a number")?;
+        let number = scalar::float(&scalar.text).ok_or_else(|| scalar.refuse("a number"))?;
+        scalar.finish(visitor.visit_f64(number))
+    }
+
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        let scalar = self.scalar("one character")?;
+        let mut characters = scalar.text.chars();
+        match (characters.next(), characters.next()) {
+            (Some(character), None) => scalar.finish(visitor.visit_char(character)),
+            _ => Err(scalar.refuse("one character")),
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_string(visitor)
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        let scalar = self.scalar("a text")?;
+        scalar.finish(visitor.visit_string(scalar.text.clone()))
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_byte_buf(visitor)
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        let scalar = self.scalar("a text")?;
+        scalar.finish(visitor.visit_byte_buf(scalar.text.clone().into_bytes()))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        if self.exists() {
+            return visitor.visit_some(self);
+        }
+        self.record("none", "");
+        visitor.visit_none()
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Failure> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Failure> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        let elements = match self.elements() {
+            // The prefix itself may be missing as a whole: an empty list then.
+            Err(failure) if self.root && failure.is_missing() => Elements::empty(),
+            other => other?,
+        };
+        visitor.visit_seq(elements).map_err(|failure| failure.or_at(Place::name(&self.name), false))
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        let name = self.name.clone();
+        let entries = Entries::new(self)?;
+        visitor.visit_map(entries).map_err(|failure| failure.or_at(Place::name(&name), false))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        let name = self.name.clone();
+        let fields = Fields { node: self, fields: fields.iter(), value: None };
+        visitor.visit_map(fields).map_err(|failure| failure.or_at(Place::name(&name), false).below(&name))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        if self.reading()?.is_some() || self.in_map {
+            let one_of = || variants.iter().map(|variant| format!("`{variant}`")).collect::<Vec<_>>().join(", ");
+            let scalar = self.scalar("a text")?;
+            let variant = scalar::variant(&scalar.reading.value, &scalar.text, variants)
+                .ok_or_else(|| scalar.refuse(&format!("one of {}", one_of())))?;
+            return scalar.finish(visitor.visit_enum(Unit(variant)));
+        }
+        for variant in variants {
+            let node = self.child(self.name.field(variant), false)?;
+            if node.exists() {
+                self.record("variant", variant);
+                return visitor.visit_enum(Variant { variant, node });
+            }
+        }
+        Err(self.missing())
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_string(visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        visitor.visit_unit()
+    }
+}
+
+/// The fields of a struct that exist.
+struct Fields<'a> {
+    node: Node<'a>,
+    fields: std::slice::Iter<'static, &'static str>,
+    value: Option<Node<'a>>,
+}
+
+impl<'de> MapAccess<'de> for Fields<'_> {
+    type Error = Failure;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Failure> {
+        for field in self.fields.by_ref() {
+            let node = self.node.child(self.node.name.field(field), false)?;
+            if node.exists() {
+                self.value = Some(node);
+                return seed.deserialize(StringDeserializer::new((*field).to_owned())).map(Some);
+            }
+            node.record("none", "");
+        }
+        Ok(None)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
+        match self.value.take() {
+            Some(node) => seed.deserialize(node),
+            None => Err(Failure::at(Place::name(&self.node.name), "value asked for before its key".to_owned())),
+        }
+    }
+}
+
+/// The entries of a map.
+struct Entries<'a> {
+    node: Node<'a>,
+    queue: VecDeque<Entry>,
+    value: Option<Entry>,
+}
+
+#[derive(Clone)]
+struct Entry {
+    key: String,
+    name: Name,
+    /// Whether this is one property with a dotted key, not the first element of several.
+    leaf: bool,
+}
+
+impl<'a> Entries<'a> {
+    fn new(node: Node<'a>) -> Result<Self, Failure> {
+        let mut queue = VecDeque::new();
+        let mut seen = BTreeSet::new();
+        let position = node.name.len();
+        for (name, _) in node.layers().below(&node.name, node.only) {
+            let offset = position.min(name.len().saturating_sub(1));
+            let Some(canonical) = name.canonical_element(offset) else { continue };
+            if seen.insert(canonical) {
+                let child = node.name.extended(name, offset, offset + 1);
+                queue.push_back(Entry { key: name.map_key(offset, offset + 1), name: child, leaf: false });
+            }
+            if queue.len() > MAX_ELEMENTS {
+                let reason = format!("the map has more than {MAX_ELEMENTS} entries");
+                return Err(Failure::at(Place::name(&node.name), reason));
+            }
+        }
+        Ok(Self { node, queue, value: None })
+    }
+
+    /// Adds what lies below an entry of scalars as entries with dotted keys.
+    fn flatten(&mut self, entry: &Entry, skip_first: bool) {
+        let position = self.node.name.len();
+        let mut seen = BTreeSet::new();
+        let below = self.node.layers().below(&entry.name, self.node.only);
+        let leaves = below.filter(|(name, _)| seen.insert(name.canonical())).skip(usize::from(skip_first));
+        let leaves: Vec<_> = leaves
+            .map(|(name, _)| Entry { key: name.map_key(position, name.len()), name: name.clone(), leaf: true })
+            .collect();
+        for leaf in leaves.into_iter().rev() {
+            self.queue.push_front(leaf);
+        }
+    }
+
+    fn first_leaf_key(&self, entry: &Entry) -> String {
+        let position = self.node.name.len();
+        let first = self.node.layers().below(&entry.name, self.node.only).next();
+        first.map_or_else(|| entry.key.clone(), |(name, _)| name.map_key(position, name.len()))
+    }
+}
+
+impl<'de> MapAccess<'de> for Entries<'_> {
+    type Error = Failure;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Failure> {
+        let Some(entry) = self.queue.pop_front() else { return Ok(None) };
+        let key = entry.key.clone();
+        self.node.record("key", &key);
+        self.value = Some(entry);
+        seed.deserialize(Key(key)).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
+        match self.value.take() {
+            Some(entry) => seed.deserialize(self.node.child(entry.name, false)?),
+            None => Err(Failure::at(Place::name(&self.node.name), "value asked for before its key".to_owned())),
+        }
+    }
+
+    /// Reads the value first: only then is it known whether the map is one of scalars, whose keys may have dots.
+    fn next_entry_seed<K: DeserializeSeed<'de>, V: DeserializeSeed<'de>>(
+        &mut self,
+        key_seed: K,
+        value_seed: V,
+    ) -> Result<Option<(K::Value, V::Value)>, Failure> {
+        let Some(entry) = self.queue.pop_front() else { return Ok(None) };
+        let before = self.node.context.flat.replace(Flat::No);
+        let node = self.node.child(entry.name.clone(), !entry.leaf)?;
+        let value = value_seed.deserialize(node);
+        let flat = self.node.context.flat.replace(before);
+        let value = value?;
+        let key = match flat {
+            Flat::No => entry.key.clone(),
+            Flat::Own => {
+                self.flatten(&entry, false);
+                entry.key.clone()
+            }
+            Flat::Below => {
+                self.flatten(&entry, true);
+                self.first_leaf_key(&entry)
+            }
+        };
+        self.node.record("key", &key);
+        Ok(Some((key_seed.deserialize(Key(key))?, value)))
+    }
+}
+
+/// The key of a map, which may be a number or a boolean in Rust.
+struct Key(String);
+
+macro_rules! keys {
+    ($($method:ident $visit:ident $expected:literal;)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+            match self.0.parse() {
+                Ok(key) => visitor.$visit(key),
+                Err(_) => Err(Failure::nowhere(format!("expected a key that is {}, found `{}`", $expected, self.0))),
+            }
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Key {
+    type Error = Failure;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        visitor.visit_string(self.0)
+    }
+
+    keys! {
+        deserialize_bool visit_bool "a boolean";
+        deserialize_i8 visit_i8 "an integer";
+        deserialize_i16 visit_i16 "an integer";
+        deserialize_i32 visit_i32 "an integer";
+        deserialize_i64 visit_i64 "an integer";
+        deserialize_u8 visit_u8 "an integer";
+        deserialize_u16 visit_u16 "an integer";
+        deserialize_u32 visit_u32 "an integer";
+        deserialize_u64 visit_u64 "an integer";
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Failure> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        match scalar::variant(&Value::Null, &self.0, variants) {
+            Some(variant) => visitor.visit_enum(Unit(variant)),
+            None => Err(Failure::nowhere(format!("unknown key `{}`", self.0))),
+        }
+    }
+
+    forward_to_deserialize_any! {
+        i128 u128 f32 f64 char str string bytes byte_buf option unit unit_struct seq tuple tuple_struct map struct
+        identifier ignored_any
+    }
+}
+
+/// The elements of a list.
+enum Elements<'a> {
+    Nodes { node: Node<'a>, next: usize, count: usize },
+    Texts { parts: VecDeque<String>, reading: Reading },
+    Empty,
+}
+
+impl Elements<'_> {
+    const fn empty() -> Self {
+        Self::Empty
+    }
+}
+
+impl<'de> SeqAccess<'de> for Elements<'_> {
+    type Error = Failure;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Failure> {
+        match self {
+            Self::Nodes { next, count, .. } if next == count => Ok(None),
+            Self::Nodes { node, next, .. } => {
+                let element = node.child(node.name.index(*next), false)?;
+                *next += 1;
+                seed.deserialize(element).map(Some)
+            }
+            Self::Texts { parts, reading } => match parts.pop_front() {
+                Some(text) => {
+                    let reading = Reading { value: Value::Text(text), ..reading.clone() };
+                    seed.deserialize(Part(reading)).map(Some)
+                }
+                None => Ok(None),
+            },
+            Self::Empty => Ok(None),
+        }
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(match self {
+            Self::Nodes { next, count, .. } => count - next,
+            Self::Texts { parts, .. } => parts.len(),
+            Self::Empty => 0,
+        })
+    }
+}
+
+/// One part of a comma-separated text: bound like a property of its own.
+struct Part(Reading);
+
+impl<'de> Deserializer<'de> for Part {
+    type Error = Failure;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        let text = self.0.value.as_str().unwrap_or_default().to_owned();
+        let (place, secret) = (Place::reading(&self.0), self.0.secret);
+        visitor.visit_string(text).map_err(|failure: Failure| failure.or_at(place, secret))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Failure> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        let scalar = Scalar::of(self.0);
+        let value = scalar::boolean(&scalar.text).ok_or_else(|| scalar.refuse("a boolean"))?;
+        scalar.finish(visitor.visit_bool(value))
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        let scalar = Scalar::of(self.0);
+        let number = scalar::float(&scalar.text).ok_or_else(|| scalar.refuse("a number"))?;
+        scalar.finish(visitor.visit_f64(number))
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_f64(visitor)
+    }
+
+    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        let scalar = Scalar::of(self.0);
+        let number = scalar::integer(&scalar.text).and_then(|number| i64::try_from(number).ok());
+        let number = number.ok_or_else(|| scalar.refuse("an integer"))?;
+        scalar.finish(visitor.visit_i64(number))
+    }
+
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        let scalar = Scalar::of(self.0);
+        let number = scalar::integer(&scalar.text).and_then(|number| u64::try_from(number).ok());
+        let number = number.ok_or_else(|| scalar.refuse("a non-negative integer"))?;
+        scalar.finish(visitor.visit_u64(number))
+    }
+
+    fn deserialize_i8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_i64(visitor)
+    }
+
+    fn deserialize_i16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_i64(visitor)
+    }
+
+    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_i64(visitor)
+    }
+
+    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_u64(visitor)
+    }
+
+    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_u64(visitor)
+    }
+
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_u64(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        let scalar = Scalar::of(self.0);
+        let variant = scalar::variant(&Value::Null, &scalar.text, variants)
+            .ok_or_else(|| scalar.refuse(&format!("one of {}", variants.join(", "))))?;
+        scalar.finish(visitor.visit_enum(Unit(variant)))
+    }
+
+    forward_to_deserialize_any! {
+        i128 u128 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier
+        ignored_any
+    }
+}
+
+impl Scalar {
+    fn of(reading: Reading) -> Self {
+        let text = reading.value.as_text().map(std::borrow::Cow::into_owned).unwrap_or_default();
+        Self { reading, text }
+    }
+}
+
+/// A variant without content.
+struct Unit(&'static str);
+
+impl<'de> EnumAccess<'de> for Unit {
+    type Error = Failure;
+    type Variant = Self;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Failure> {
+        Ok((seed.deserialize(StringDeserializer::<Failure>::new(self.0.to_owned()))?, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Unit {
+    type Error = Failure;
+
+    fn unit_variant(self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, Failure> {
+        Err(Failure::nowhere(format!("expected settings below the variant `{}`", self.0)))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Failure> {
+        Err(Failure::nowhere(format!("expected settings below the variant `{}`", self.0)))
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, Failure> {
+        Err(Failure::nowhere(format!("expected settings below the variant `{}`", self.0)))
+    }
+}
+
+/// A variant with content below its name.
+struct Variant<'a> {
+    variant: &'static str,
+    node: Node<'a>,
+}
+
+impl<'de, 'a> EnumAccess<'de> for Variant<'a> {
+    type Error = Failure;
+    type Variant = Node<'a>;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Node<'a>), Failure> {
+        Ok((seed.deserialize(StringDeserializer::<Failure>::new(self.variant.to_owned()))?, self.node))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Node<'_> {
+    type Error = Failure;
+
+    fn unit_variant(self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Failure> {
+        seed.deserialize(self)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_struct("", fields, visitor)
+    }
+}

@@ -1,0 +1,549 @@
+//! One load from nothing: files, profiles, servers, ranks, decryption. A refresh is another load.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use vernal_commons::http::SharedTransport;
+
+use crate::bind::scalar;
+use crate::client;
+use crate::client::options::ClientOptions;
+use crate::environment::{Environment, RemoteSource};
+use crate::error::Error;
+use crate::layers::{Layer, Layers, RandomCache};
+use crate::name::Name;
+use crate::source::{PropertySource, memory};
+use crate::value::Value;
+
+use super::decrypt::{self, Key};
+use super::import::{Import, ServerImport, without_credentials};
+use super::local::{Document, Locations, list, outside};
+use super::profiles::Profiles;
+
+/// How many times a file's profiles may change what a server is asked for: once (config.md 2.7).
+const ROUNDS: usize = 2;
+
+/// What a load starts from; the same for all loads of one [`Settings`](crate::Settings).
+pub(crate) struct Loader {
+    above: Vec<Layer>,
+    below: Vec<Layer>,
+    places: Vec<PathBuf>,
+    transport: Option<SharedTransport>,
+    random: RandomCache,
+}
+
+/// The outcome of a load.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// Highest first; nothing is applied on top yet.
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) profiles: Profiles,
+    pub(crate) version: Option<String>,
+    pub(crate) warnings: Vec<String>,
+    /// Failures of servers that may fail.
+    pub(crate) missing: Vec<Error>,
+    /// Whether a server was asked.
+    pub(crate) asked: bool,
+    pub(crate) random: RandomCache,
+}
+
+/// What one server said, and where it goes.
+struct Remote {
+    anchor: Anchor,
+    environment: Environment,
+    /// The profiles that were asked for.
+    profiles: Vec<String>,
+}
+
+/// What imported a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Anchor {
+    /// The command line, the environment or the program.
+    Outside,
+    /// The document at this position.
+    Document(usize),
+}
+
+/// Where `bootstrap.yml` puts the remote sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rank {
+    Highest,
+    BelowEnvironment,
+    Lowest,
+}
+
+/// What `bootstrap.yml` led to.
+#[derive(Default)]
+struct Bootstrapped {
+    documents: Vec<Document>,
+    remote: Option<Remote>,
+}
+
+#[derive(Default)]
+struct Notes {
+    warnings: Vec<String>,
+    missing: Vec<Error>,
+    asked: bool,
+}
+
+impl Loader {
+    pub(crate) fn new(
+        above: Vec<Layer>,
+        below: Vec<Layer>,
+        places: Vec<PathBuf>,
+        transport: Option<SharedTransport>,
+    ) -> Self {
+        Self { above, below, places, transport, random: RandomCache::default() }
+    }
+
+    /// Loads everything anew.
+    pub(crate) async fn load(&self) -> Result<Loaded, Error> {
+        let mut notes = Notes::default();
+        let base = self.layers(&[]);
+        let bootstrapped = self.bootstrap(&base, &mut notes).await?;
+        let locations = self.locations(&base, "spring.config", "application")?;
+        let mut plain = self.outside_files(&base).await?;
+        plain.extend(locations.plain().await?);
+
+        let mut profiles = self.profiles(&bootstrapped, &plain, &[])?;
+        let mut round = 1;
+        let (documents, remotes) = loop {
+            let documents = self.documents(&locations, &plain, &profiles).await?;
+            let remotes = self.import(&bootstrapped, &documents, &profiles, &mut notes).await?;
+            let now = self.profiles(&bootstrapped, &plain, &remotes)?;
+            if now == profiles || round >= ROUNDS {
+                break (documents, remotes);
+            }
+            profiles = now;
+            round += 1;
+            notes.missing.clear();
+        };
+        self.finish(bootstrapped, documents, remotes, profiles, notes)
+    }
+
+    fn finish(
+        &self,
+        bootstrapped: Bootstrapped,
+        documents: Vec<Document>,
+        remotes: Vec<Remote>,
+        profiles: Profiles,
+        notes: Notes,
+    ) -> Result<Loaded, Error> {
+        let Notes { mut warnings, missing, asked } = notes;
+        let all = || remotes.iter().chain(&bootstrapped.remote);
+        let version = all().find_map(|remote| remote.environment.version.clone());
+        for source in all().flat_map(|remote| &remote.environment.sources) {
+            for (key, property) in source.properties.iter() {
+                if let (Some(key), Some("<n/a>")) = (key.strip_prefix("invalid."), property.value().as_str()) {
+                    warnings.push(format!("the config server could not decrypt `{key}`"));
+                }
+            }
+        }
+        let mut layers = self.stack(bootstrapped, documents, remotes, &profiles)?;
+        let read = Layers::new(layers.clone(), Arc::clone(&self.random));
+        let (decrypted, undecrypted) = decrypt::decrypt(&mut layers, &read)?;
+        warnings.extend(undecrypted);
+        if let Some(decrypted) = decrypted {
+            layers.insert(0, decrypted);
+        }
+        Ok(Loaded { layers, profiles, version, warnings, missing, asked, random: Arc::clone(&self.random) })
+    }
+
+    // ----- local files -----
+
+    /// Base layers around `documents`.
+    fn layers(&self, documents: &[&Document]) -> Layers {
+        let mut layers = self.above.clone();
+        layers.extend(documents.iter().map(|document| Layer::properties(document.source.clone())));
+        layers.extend(self.below.iter().cloned());
+        Layers::new(layers, Arc::clone(&self.random))
+    }
+
+    /// `<prefix>.location`, `.additional-location` and `.name`, or the defaults.
+    fn locations(&self, base: &Layers, prefix: &str, name: &str) -> Result<Locations, Error> {
+        let places = |key: &str| -> Result<Vec<PathBuf>, Error> {
+            let elements = list(base, &format!("{prefix}.{key}"))?;
+            // `,` and `;` separate; `optional:` changes nothing, since a missing file is none.
+            let parts = elements.iter().flat_map(|element| element.split(';'));
+            let parts = parts.map(|part| part.trim().trim_start_matches("optional:"));
+            Ok(parts
+                .filter(|part| !part.is_empty() && !part.starts_with("classpath:"))
+                .map(|part| PathBuf::from(part.trim_start_matches("file:")))
+                .rev()
+                .collect())
+        };
+        let mut all = places("location")?;
+        if all.is_empty() {
+            all.clone_from(&self.places);
+        }
+        let mut additional = places("additional-location")?;
+        additional.extend(all);
+        let mut names = list(base, &format!("{prefix}.name"))?;
+        if names.is_empty() {
+            names.push(name.to_owned());
+        }
+        Ok(Locations { places: additional, names })
+    }
+
+    /// Files that the command line, the environment or the program import; they rank above all other files.
+    async fn outside_files(&self, base: &Layers) -> Result<Vec<Document>, Error> {
+        let mut documents = Vec::new();
+        for location in list(base, "spring.config.import")?.into_iter().rev() {
+            if let Import::File { path, optional } = Import::parse(&location)? {
+                documents.extend(outside(path, optional).await?);
+            }
+        }
+        Ok(documents)
+    }
+
+    /// The documents that apply: files of profiles, then plain ones, each the strongest first.
+    async fn documents(
+        &self,
+        locations: &Locations,
+        plain: &[Document],
+        profiles: &Profiles,
+    ) -> Result<Vec<Document>, Error> {
+        let mut documents: Vec<_> = plain.iter().filter(|document| document.outside).cloned().collect();
+        documents.extend(locations.specific(profiles.accepted()).await?);
+        documents.extend(plain.iter().filter(|document| !document.outside).cloned());
+        let mut admitted = Vec::new();
+        for document in documents {
+            let admit = match &document.on_profile {
+                None => true,
+                Some(expressions) => profiles.admit(expressions)?,
+            };
+            if admit {
+                admitted.push(document);
+            }
+        }
+        Ok(admitted)
+    }
+
+    /// The profiles that everything known so far activates. Documents and sources of a profile have no say.
+    fn profiles(&self, bootstrapped: &Bootstrapped, plain: &[Document], remotes: &[Remote]) -> Result<Profiles, Error> {
+        let documents: Vec<_> =
+            plain.iter().chain(&bootstrapped.documents).filter(|d| d.on_profile.is_none() && !d.specific).collect();
+        let local = self.layers(&documents);
+        let sources: Vec<Layer> = remotes
+            .iter()
+            .chain(&bootstrapped.remote)
+            .flat_map(|remote| remote.environment.sources.iter().map(|source| (source, &remote.profiles)))
+            .filter(|(source, profiles)| !is_of_profile(source.properties.name(), profiles))
+            .map(|(source, _)| Layer {
+                objects: source.objects.clone(),
+                ..Layer::properties(source.properties.clone())
+            })
+            .collect();
+        if sources.is_empty() {
+            return Profiles::read(&local, None, &local);
+        }
+        let remote = Layers::new(sources.clone(), Arc::clone(&self.random));
+        let mut all = self.above.clone();
+        all.extend(sources);
+        all.extend(documents.iter().map(|document| Layer::properties(document.source.clone())));
+        let all = Layers::new(all, Arc::clone(&self.random));
+        Profiles::read(&local, Some(&remote), &all)
+    }
+
+    // ----- bootstrap.yml -----
+
+    async fn bootstrap(&self, base: &Layers, notes: &mut Notes) -> Result<Bootstrapped, Error> {
+        let enabled = boolean(base, "spring.cloud.bootstrap.enabled")?;
+        if enabled == Some(false) {
+            return Ok(Bootstrapped::default());
+        }
+        let locations = self.locations(base, "spring.cloud.bootstrap", "bootstrap")?;
+        let plain = locations.plain().await?;
+        let profiles = self.profiles(&Bootstrapped::default(), &plain, &[])?;
+        let documents = self.documents(&locations, &plain, &profiles).await?;
+        let layers = self.layers(&documents.iter().collect::<Vec<_>>());
+        let names_uri = layers.contains(&Name::parse("spring.cloud.config.uri"), None);
+        let asks = enabled == Some(true) || (!documents.is_empty() && names_uri);
+        let mut bootstrapped = Bootstrapped { documents, remote: None };
+        if !asks || boolean(&layers, "spring.cloud.config.enabled")? == Some(false) {
+            return Ok(bootstrapped);
+        }
+        let options = ClientOptions::read(&layers, &Key::read(&layers)?)?;
+        // Spring refuses such a name, whose files would be taken for those of a profile.
+        if options.name.starts_with("application-") {
+            let error = Error::Setting {
+                key: "spring.cloud.config.name".to_owned(),
+                origin: None,
+                expected: format!("a name that does not begin with `application-`, found `{}`", options.name),
+            };
+            if options.fail_fast {
+                return Err(error);
+            }
+            tracing::warn!(error = %error, "no config server is asked");
+            notes.warnings.push(error.to_string());
+            return Ok(bootstrapped);
+        }
+        notes.asked = true;
+        match self.fetch(&options, &profiles).await {
+            Ok(environment) => {
+                let profiles = profiles.accepted().to_vec();
+                bootstrapped.remote = Some(Remote { anchor: Anchor::Outside, environment, profiles });
+            }
+            Err(error) if options.fail_fast || error.server().is_none() => return Err(error),
+            Err(error) => notes.missing.push(error),
+        }
+        Ok(bootstrapped)
+    }
+
+    async fn fetch(&self, options: &ClientOptions, profiles: &Profiles) -> Result<Environment, Error> {
+        let transport = match &self.transport {
+            Some(transport) => transport.clone(),
+            None => client::default_transport(options)?,
+        };
+        client::fetch(&transport, options, &profiles.joined()).await
+    }
+
+    // ----- spring.config.import -----
+
+    /// Asks the servers that are imported; later imports are stronger and asked first.
+    async fn import(
+        &self,
+        bootstrapped: &Bootstrapped,
+        documents: &[Document],
+        profiles: &Profiles,
+        notes: &mut Notes,
+    ) -> Result<Vec<Remote>, Error> {
+        let known: Vec<_> = documents.iter().chain(&bootstrapped.documents).collect();
+        let layers = self.layers(&known);
+        let outside = list(&self.layers(&[]), "spring.config.import")?;
+        let mut wanted: Vec<(Anchor, Vec<String>)> = vec![(Anchor::Outside, outside)];
+        wanted.extend(
+            documents.iter().enumerate().map(|(at, document)| (Anchor::Document(at), document.imports.clone())),
+        );
+        let mut remotes = Vec::new();
+        let mut asked: Vec<ServerImport> = Vec::new();
+        for (anchor, locations) in wanted {
+            for location in locations.iter().rev() {
+                let resolved = layers.resolve_text(location, crate::placeholder::Unknown::Refuse)?;
+                let server = match Import::parse(&resolved)? {
+                    Import::Server(server) => server,
+                    Import::File { .. } if anchor == Anchor::Outside => continue,
+                    // Files are read before it is known what a placeholder stands for.
+                    Import::File { .. } => {
+                        return Err(Error::Import {
+                            location: without_credentials(&resolved),
+                            reason: "the path of a file must not hold placeholders".to_owned(),
+                        });
+                    }
+                };
+                // Deviation D-3: Java refuses a mandatory import while the client is disabled.
+                if boolean(&layers, "spring.cloud.config.enabled")? == Some(false) {
+                    continue;
+                }
+                let options =
+                    ClientOptions::read(&layers, &Key::read(&layers)?)?.with_import(&server.uris, &server.query)?;
+                let same = ServerImport {
+                    optional: server.optional,
+                    uris: options.uris.iter().map(|uri| uri.url().to_owned()).collect(),
+                    query: Vec::new(),
+                };
+                if asked.contains(&same) {
+                    continue;
+                }
+                asked.push(same);
+                notes.asked = true;
+                match self.fetch(&options, profiles).await {
+                    Ok(environment) => {
+                        let profiles = profiles.accepted().to_vec();
+                        remotes.push(Remote { anchor, environment, profiles });
+                    }
+                    Err(error) if !server.optional || options.fail_fast || error.server().is_none() => {
+                        return Err(error);
+                    }
+                    Err(error) => notes.missing.push(error),
+                }
+            }
+        }
+        Ok(remotes)
+    }
+
+    // ----- ranks (config.md 2.8) -----
+
+    fn stack(
+        &self,
+        bootstrapped: Bootstrapped,
+        documents: Vec<Document>,
+        remotes: Vec<Remote>,
+        profiles: &Profiles,
+    ) -> Result<Vec<Layer>, Error> {
+        let Bootstrapped { documents: bootstrap_documents, remote } = bootstrapped;
+        let mut outside = Vec::new();
+        let mut specific = Vec::new();
+        let mut before: Vec<Vec<Layer>> = documents.iter().map(|_| Vec::new()).collect();
+        for Remote { anchor, environment, .. } in remotes {
+            let marker = marker(&environment);
+            for source in environment.sources {
+                let is_specific = is_specific(source.properties.name(), profiles.accepted());
+                let layer = remote_layer("configserver:", source);
+                match anchor {
+                    Anchor::Outside => outside.push(layer),
+                    Anchor::Document(at) => {
+                        let plain = documents.get(at).is_some_and(|d| !d.specific && d.on_profile.is_none());
+                        if plain && is_specific {
+                            specific.push(layer);
+                        } else if let Some(before) = before.get_mut(at) {
+                            before.push(layer);
+                        }
+                    }
+                }
+            }
+            let target = match anchor {
+                Anchor::Outside => Some(&mut outside),
+                Anchor::Document(at) => before.get_mut(at),
+            };
+            if let (Some(target), Some(marker)) = (target, marker) {
+                // One marker is enough, below all that it speaks of.
+                target.retain(|layer| layer.source.name() != MARKER);
+                target.push(Layer::properties(marker));
+            }
+        }
+        let mut layers = outside;
+        layers.extend(specific);
+        for (document, before) in documents.into_iter().zip(before) {
+            layers.extend(before);
+            layers.push(Layer::properties(document.source));
+        }
+        layers.extend(bootstrap_documents.into_iter().map(|document| Layer::properties(document.source)));
+        layers.extend(self.below.iter().cloned());
+
+        let mut above = self.above.clone();
+        let Some(Remote { environment, .. }) = remote else {
+            above.extend(layers);
+            return Ok(above);
+        };
+        let rank = rank(&environment);
+        let mut remote: Vec<Layer> = marker(&environment)
+            .map(|marker| Layer::properties(marker.renamed(format!("bootstrapProperties-{MARKER}"))))
+            .into_iter()
+            .collect();
+        remote.extend(environment.sources.into_iter().map(|source| remote_layer("bootstrapProperties-", source)));
+        match rank {
+            Rank::Highest => {
+                // What the program itself says stays on top.
+                let at = above.iter().position(|layer| layer.source.name() != "programProperties").unwrap_or(0);
+                above.splice(at..at, remote);
+                above.extend(layers);
+            }
+            Rank::BelowEnvironment => {
+                let random = above.iter().position(|layer| layer.kind == crate::layers::Kind::Random);
+                let at = random.unwrap_or(above.len());
+                above.splice(at..at, remote);
+                above.extend(layers);
+            }
+            Rank::Lowest => {
+                above.extend(layers);
+                above.extend(remote);
+            }
+        }
+        Ok(above)
+    }
+}
+
+/// The source that tells what was loaded.
+const MARKER: &str = "configClient";
+
+/// `config.client.version` and `config.client.state` (Spring's source `configClient`).
+fn marker(environment: &Environment) -> Option<PropertySource> {
+    let pairs = [("config.client.version", &environment.version), ("config.client.state", &environment.state)];
+    let pairs = pairs.into_iter().filter_map(|(key, text)| Some((key, text.clone()?)));
+    Some(memory::source(MARKER, pairs))
+}
+
+fn remote_layer(prefix: &str, source: RemoteSource) -> Layer {
+    let name = format!("{prefix}{}", source.properties.name());
+    Layer { objects: source.objects, ..Layer::properties(source.properties.renamed(name)) }
+}
+
+/// The flags that the remote sources themselves hold.
+fn rank(environment: &Environment) -> Rank {
+    let flag = |key: &str, default: bool| {
+        let value = environment.first(&format!("spring.cloud.config.{key}")).map(crate::source::Property::value);
+        let text = value.and_then(Value::as_text);
+        text.as_deref().and_then(scalar::boolean).unwrap_or(default)
+    };
+    if !flag("allow-override", true) {
+        Rank::Highest
+    } else if flag("override-none", false) {
+        Rank::Lowest
+    } else if flag("override-system-properties", true) {
+        Rank::Highest
+    } else {
+        Rank::BelowEnvironment
+    }
+}
+
+fn boolean(layers: &Layers, key: &str) -> Result<Option<bool>, Error> {
+    let Some(value) = layers.value(&Name::parse(key), None)? else { return Ok(None) };
+    let text = value.value.as_text().unwrap_or_default();
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    scalar::boolean(&text).map(Some).ok_or_else(|| Error::Setting {
+        key: key.to_owned(),
+        origin: value.origin.clone(),
+        expected: format!("a boolean, found `{text}`"),
+    })
+}
+
+/// Whether a remote source ranks with the files of profiles: it is one, or it is what the server overrides.
+fn is_specific(name: &str, profiles: &[String]) -> bool {
+    name == "overrides" || is_of_profile(name, profiles)
+}
+
+/// Whether a remote source is one of a profile: its file is named `<name>-<profile>.<extension>`, Vault's ends in
+/// `,<profile>` (deviation D-10: Java searches the whole name).
+fn is_of_profile(name: &str, profiles: &[String]) -> bool {
+    let stem = stem(name);
+    profiles.iter().filter(|profile| *profile != "default").any(|profile| {
+        stem.strip_suffix(profile.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with(['-', ',']))
+    })
+}
+
+/// The name of the file without folder and extension.
+fn stem(name: &str) -> &str {
+    let file = match name.split_once("file [") {
+        Some((_, rest)) => rest.split(['\'', ']']).next().unwrap_or(rest),
+        None => name,
+    };
+    let file = file.rsplit('/').next().unwrap_or(file);
+    ["yml", "yaml", "properties", "xml", "json"]
+        .iter()
+        .find_map(|extension| file.strip_suffix(extension)?.strip_suffix('.'))
+        .unwrap_or(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_of_a_profile_is_known_by_its_file() {
+        let dev = ["dev".to_owned()];
+        for name in [
+            "file:r/app-dev.yml",
+            "https://git/x/foo-dev.properties",
+            "vault:app,dev",
+            "foo-dev",
+            "overrides",
+            "Config resource 'file [/r/app-dev.yml]' via location 'file:/r/' (document #0)",
+        ] {
+            assert!(is_specific(name, &dev), "{name}");
+        }
+        for name in [
+            "https://git/my-dev/foo.yml",
+            "file:r/app-developer.yml",
+            "file:r/app_dev.yml",
+            "file:r/app-DEV.yml",
+            "file:r/dev.yml",
+            "Config resource 'file [/r-dev/app.yml]' via location 'file:/r-dev/' (document #0)",
+        ] {
+            assert!(!is_specific(name, &dev), "{name}");
+        }
+        assert!(!is_specific("file:r/app-default.yml", &["default".to_owned()]));
+    }
+}
