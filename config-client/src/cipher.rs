@@ -5,6 +5,15 @@
 //! | [`text`] | [`TextEncryptor`](text::TextEncryptor): text in, text out, and which one a key asks for |
 //! | [`aes`] | [`AesEncryptor`](aes::AesEncryptor): what `encrypt.key` and `encrypt.salt` mean |
 //! | [`value`] | [`CipherValue`](value::CipherValue): `{cipher}{key:a}...` taken apart |
+//!
+//! # Where it differs from Spring
+//!
+//! | tag | what |
+//! |---|---|
+//! | D-11 | a key with a PKCS#8 or X.509 PEM header is a key, never silently a password |
+//! | D-12 | a `{name:..}` pair does not swallow the pairs behind it |
+//! | D-13 | white space around the cipher text is ignored ([`CipherValue::cipher_text`](value::CipherValue::cipher_text)) |
+//! | D-22 | an IV without a body is an error, not the empty text |
 
 pub mod aes;
 pub mod text;

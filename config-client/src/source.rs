@@ -9,6 +9,7 @@
 
 pub mod env;
 pub mod memory;
+mod node;
 pub mod properties;
 mod scalar;
 mod text;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
 
+use super::node::{Content, Key, KeyKind, Node, Nodes};
 use super::scalar::{self, Scalar};
 use super::text::{self, Position, Shift, TabWatch, Text};
 use super::{LoadError, Property, PropertySource, check_size, number_documents};
@@ -92,41 +93,11 @@ struct Loader<'a> {
     file: &'a Arc<str>,
     source: &'a str,
     text: Text<'a>,
-    nodes: Vec<Node>,
+    nodes: Nodes,
     anchors: HashMap<usize, usize>,
     stack: Vec<Frame>,
     flattened: usize,
     expanded: usize,
-}
-
-/// A node of a document; others are named by their index.
-struct Node {
-    content: Content,
-    position: Position,
-}
-
-enum Content {
-    Scalar(Scalar),
-    Sequence(Vec<usize>),
-    Mapping(IndexMap<Key, usize>),
-    /// `!!set`: the keys alone.
-    Set(IndexMap<Key, usize>),
-}
-
-/// A resolved key. Equality is that of the Java objects: `1` and `0x1` are one key, `1` and `"1"` are two.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Key {
-    text: String,
-    kind: KeyKind,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum KeyKind {
-    Text,
-    Bool,
-    Integer,
-    Float,
-    Collection,
 }
 
 /// A collection whose end was not seen yet.
@@ -147,7 +118,7 @@ impl<'a> Loader<'a> {
             file,
             source,
             text: Text::new(source, shifts),
-            nodes: Vec::new(),
+            nodes: Nodes::new(file),
             anchors: HashMap::new(),
             stack: Vec::new(),
             flattened: 0,
@@ -276,9 +247,9 @@ impl<'a> Loader<'a> {
     fn close(&mut self, frame: Frame) -> Result<usize, LoadError> {
         let content = match frame.kind {
             FrameKind::Sequence { items, ordered_map: false } => Content::Sequence(items),
-            FrameKind::Sequence { items, ordered_map: true } => self.ordered_map(&items, frame.position)?,
+            FrameKind::Sequence { items, ordered_map: true } => self.nodes.ordered_map(&items, frame.position)?,
             FrameKind::Mapping { entries, set, .. } => {
-                let entries = self.mapping(&entries)?;
+                let entries = self.nodes.mapping(&entries)?;
                 if set { Content::Set(entries) } else { Content::Mapping(entries) }
             }
         };
@@ -286,138 +257,16 @@ impl<'a> Loader<'a> {
     }
 
     fn add(&mut self, content: Content, position: Position, anchor: usize) -> Result<usize, LoadError> {
-        if self.nodes.len() >= MAX_NODES {
-            return Err(self.too_large(MAX_NODES, "nodes"));
-        }
-        self.nodes.push(Node { content, position });
-        let index = self.nodes.len() - 1;
+        let index = self.nodes.add(content, position)?;
         if anchor > 0 {
             self.anchors.insert(anchor, index);
         }
         Ok(index)
     }
 
-    /// Resolves keys, refuses duplicates and merges `<<`: a merged key takes the place where it is first seen, the
-    /// map's own value wins, of several merged maps the first one.
-    fn mapping(&self, entries: &[(usize, usize)]) -> Result<IndexMap<Key, usize>, LoadError> {
-        let mut own: HashMap<Key, usize> = HashMap::with_capacity(entries.len());
-        let mut merged: IndexMap<Key, usize> = IndexMap::with_capacity(entries.len());
-        for (key_node, value) in entries {
-            let Some(key) = self.key(*key_node)? else {
-                for map in self.merge_sources(*value)? {
-                    for (key, value) in map {
-                        merged.entry(key.clone()).or_insert(*value);
-                    }
-                    if merged.len() > MAX_NODES {
-                        return Err(self.too_large(MAX_NODES, "nodes"));
-                    }
-                }
-                continue;
-            };
-            if let Some(first) = own.insert(key.clone(), *key_node) {
-                return Err(LoadError::DuplicateKey {
-                    origin: self.origin(self.nodes[*key_node].position),
-                    key: key.text,
-                    first_line: self.nodes[first].position.0,
-                });
-            }
-            merged.insert(key, *value);
-        }
-        Ok(merged)
-    }
-
-    fn merge_sources(&self, value: usize) -> Result<Vec<&IndexMap<Key, usize>>, LoadError> {
-        let wrong = |node: usize| self.syntax_at(self.nodes[node].position, "`<<` merges a map or a list of maps");
-        match &self.nodes[value].content {
-            Content::Mapping(map) => Ok(vec![map]),
-            Content::Sequence(items) => items
-                .iter()
-                .map(|item| match &self.nodes[*item].content {
-                    Content::Mapping(map) => Ok(map),
-                    _ => Err(wrong(*item)),
-                })
-                .collect(),
-            _ => Err(wrong(value)),
-        }
-    }
-
-    /// A list of maps of one entry each, `!!omap`.
-    fn ordered_map(&self, items: &[usize], position: Position) -> Result<Content, LoadError> {
-        let mut map = IndexMap::with_capacity(items.len());
-        for item in items {
-            match &self.nodes[*item].content {
-                Content::Mapping(entry) if entry.len() == 1 => {
-                    map.extend(entry.iter().map(|(key, value)| (key.clone(), *value)));
-                }
-                _ => return Err(self.syntax_at(position, "`!!omap` holds maps of one entry each")),
-            }
-        }
-        Ok(Content::Mapping(map))
-    }
-
-    /// The key that a node stands for; `None` for the merge key.
-    fn key(&self, node: usize) -> Result<Option<Key>, LoadError> {
-        let (text, kind) = match &self.nodes[node].content {
-            Content::Scalar(Scalar::Merge) => return Ok(None),
-            Content::Scalar(Scalar::Value(value)) => {
-                let kind = match value {
-                    Value::Null => return Err(self.syntax_at(self.nodes[node].position, "a key must not be null")),
-                    Value::Bool(_) => KeyKind::Bool,
-                    Value::Integer(_) | Value::BigInteger(_) => KeyKind::Integer,
-                    Value::Float(_) => KeyKind::Float,
-                    Value::Text(_) | Value::Secret(_) => KeyKind::Text,
-                };
-                (value.as_text().unwrap_or_default().into_owned(), kind)
-            }
-            Content::Sequence(_) | Content::Mapping(_) | Content::Set(_) => {
-                let mut text = String::new();
-                self.java_text(node, &mut text)?;
-                (text, KeyKind::Collection)
-            }
-        };
-        Ok(Some(Key { text, kind }))
-    }
-
-    /// What `toString` of the Java object gives: `[a, b]`, `{a=b}`.
-    fn java_text(&self, node: usize, text: &mut String) -> Result<(), LoadError> {
-        if text.len() > MAX_FILE_KEY {
-            return Err(self.too_large(MAX_FILE_KEY, "bytes in a key"));
-        }
-        match &self.nodes[node].content {
-            Content::Scalar(Scalar::Value(value)) => text.push_str(&value.as_text().unwrap_or_default()),
-            Content::Scalar(Scalar::Merge) => {
-                return Err(self.syntax_at(self.nodes[node].position, "`<<` is not a value"));
-            }
-            Content::Sequence(items) => {
-                text.push('[');
-                for (index, item) in items.iter().enumerate() {
-                    text.push_str(if index > 0 { ", " } else { "" });
-                    self.java_text(*item, text)?;
-                }
-                text.push(']');
-            }
-            Content::Mapping(entries) => {
-                text.push('{');
-                for (index, (key, value)) in entries.iter().enumerate() {
-                    text.push_str(if index > 0 { ", " } else { "" });
-                    text.push_str(&key.text);
-                    text.push('=');
-                    self.java_text(*value, text)?;
-                }
-                text.push('}');
-            }
-            Content::Set(entries) => {
-                text.push('[');
-                text.push_str(&entries.keys().map(|key| key.text.as_str()).collect::<Vec<_>>().join(", "));
-                text.push(']');
-            }
-        }
-        Ok(())
-    }
-
     /// Flattens a document; `None` if Spring skips it.
     fn document(&mut self, root: usize) -> Result<Option<PropertySource>, LoadError> {
-        let nodes = std::mem::take(&mut self.nodes);
+        let nodes = self.nodes.take();
         let mut source = PropertySource::new(self.file.clone());
         match &nodes[root].content {
             Content::Scalar(Scalar::Value(value)) if value.is_null() || value.as_str() == Some("") => {
@@ -443,7 +292,7 @@ impl<'a> Loader<'a> {
                 KeyKind::Text => key.text.clone(),
                 // Java casts the keys of a map in a list to text, which only text survives.
                 _ if in_list => {
-                    return Err(self.syntax_at(nodes[*value].position, "a key of a map in a list must be text"));
+                    return Err(self.nodes.syntax_at(nodes[*value].position, "a key of a map in a list must be text"));
                 }
                 _ => format!("[{}]", key.text),
             };
@@ -462,11 +311,11 @@ impl<'a> Loader<'a> {
     ) -> Result<(), LoadError> {
         self.flattened += 1;
         if self.flattened > MAX_NODES {
-            return Err(self.too_large(MAX_NODES, "nodes after expanding aliases"));
+            return Err(self.nodes.too_large(MAX_NODES, "nodes after expanding aliases"));
         }
         let Node { content, position } = &nodes[node];
         match content {
-            Content::Scalar(Scalar::Merge) => return Err(self.syntax_at(*position, "`<<` is not a value")),
+            Content::Scalar(Scalar::Merge) => return Err(self.nodes.syntax_at(*position, "`<<` is not a value")),
             Content::Scalar(Scalar::Value(value)) => {
                 let value = if value.is_null() { Value::from("") } else { value.clone() };
                 self.put(source, path, value, Some(*position))?;
@@ -504,23 +353,15 @@ impl<'a> Loader<'a> {
     ) -> Result<(), LoadError> {
         self.expanded += key.len() + value.as_str().map_or(8, str::len);
         if self.expanded > MAX_EXPANDED {
-            return Err(self.too_large(MAX_EXPANDED, "bytes after expanding aliases"));
+            return Err(self.nodes.too_large(MAX_EXPANDED, "bytes after expanding aliases"));
         }
-        let origin = position.map(|position| self.origin(position));
+        let origin = position.map(|position| self.nodes.origin(position));
         source.insert(key, Property::new(value, origin));
         Ok(())
     }
 
-    fn origin(&self, (line, column): Position) -> Origin {
-        Origin::position(self.file.clone(), line, column)
-    }
-
-    fn syntax_at(&self, position: Position, reason: &str) -> LoadError {
-        LoadError::Syntax { origin: self.origin(position), reason: reason.to_owned() }
-    }
-
     fn syntax(&self, mark: Marker, reason: &str) -> LoadError {
-        self.syntax_at(self.text.position(mark), reason)
+        self.nodes.syntax_at(self.text.position(mark), reason)
     }
 
     fn scan_error(&self, error: &ScanError) -> LoadError {
@@ -538,14 +379,7 @@ impl<'a> Loader<'a> {
     fn too_deep(&self, mark: Marker) -> LoadError {
         self.syntax(mark, &format!("nested deeper than {MAX_DEPTH} levels"))
     }
-
-    fn too_large(&self, limit: usize, unit: &'static str) -> LoadError {
-        LoadError::TooLarge { file: self.file.to_string(), limit, unit }
-    }
 }
-
-/// Longest text of a key that is a collection.
-const MAX_FILE_KEY: usize = 64 << 10;
 
 /// `YamlProcessor.buildFlattenedMap`: a key that begins with a bracket follows without a dot; a blank path counts as
 /// none.
