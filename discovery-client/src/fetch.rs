@@ -64,6 +64,8 @@ enum Kind {
 const MAX_GAP: Duration = Duration::from_secs(150);
 /// Deltas that lead nowhere three times in a row are not asked for during this time.
 const DELTA_PAUSE: Duration = Duration::from_secs(300);
+/// Registries larger than this are changed away from the runtime's own threads.
+const LARGE: usize = 2_000;
 /// Least time between two fetches that a suspicion brings forward.
 const EARLY_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -146,8 +148,7 @@ impl Fetcher {
         if self.last.is_some_and(|last| last.server != server) {
             (self.mismatches_in_row, self.no_delta_until) = (0, None);
         }
-        let now = Instant::now();
-        let applied = self.registry.replace(&document, self.options.guard, now);
+        self.take(server, document, Kind::Full).await;
         if self.registry.suspects() > 0 {
             tracing::warn!(
                 suspects = self.registry.suspects(),
@@ -157,8 +158,7 @@ impl Fetcher {
             );
         }
         self.full_due = (!self.options.full_interval.is_zero())
-            .then(|| now + self.options.full_interval.mul_f64(0.8 + 0.4 * self.random.unit()));
-        self.taken(server, &document, applied);
+            .then(|| Instant::now() + self.options.full_interval.mul_f64(0.8 + 0.4 * self.random.unit()));
         Ok(())
     }
 
@@ -176,9 +176,7 @@ impl Fetcher {
             }
             Err(error) => return Err(error),
         };
-        let applied = self.registry.apply(&delta);
-        self.taken(last.server, &delta, applied);
-        if applied.hash_matches {
+        if self.take(last.server, delta, Kind::Delta).await.hash_matches {
             self.mismatches_in_row = 0;
             return Ok(());
         }
@@ -196,15 +194,33 @@ impl Fetcher {
         self.full().await
     }
 
-    fn taken(&mut self, server: usize, document: &Document, applied: Applied) {
+    /// Takes a document into the cache and publishes the views that it changes.
+    async fn take(&mut self, server: usize, document: Document, kind: Kind) -> Applied {
         let now = Instant::now();
         let first = self.last.is_none();
         // A delta of a server that numbers none leaves the number of the full document.
         let version = if document.version < 0 { self.last.map_or(-1, |last| last.version) } else { document.version };
         let version = if self.options.single_vip.is_some() { -1 } else { version };
+        let (mut registry, old) = (std::mem::take(&mut self.registry), self.shared.index().clone());
+        let (guard, only_up) = (self.options.guard, self.options.only_up);
+        let large = registry.len() + document.applications.len() > LARGE;
+        let work = move || {
+            let applied = match kind {
+                Kind::Full => registry.replace(&document, guard, now),
+                Kind::Delta => registry.apply(&document),
+            };
+            let index = (first || applied.changed).then(|| Index::build(&registry, &old, only_up));
+            (registry, applied, index)
+        };
+        let done = if large { tokio::task::spawn_blocking(work).await } else { Ok(work()) };
+        let Ok((registry, applied, index)) = done else {
+            // The runtime is going down. Were it not, everything would have to be fetched again.
+            self.last = None;
+            return Applied::default();
+        };
+        self.registry = registry;
         self.last = Some(Last { server, version, at: now, wall: now_millis() });
-        if first || applied.changed {
-            let index = Index::build(&self.registry, &self.shared.index(), self.options.only_up);
+        if let Some(index) = index {
             self.shared.publish(index);
         }
         let remote_status = self.shared.own().and_then(|own| {
@@ -218,6 +234,7 @@ impl Fetcher {
             health.suspects = self.registry.suspects();
             health.remote_status = remote_status;
         });
+        applied
     }
 
     fn report(&mut self, outcome: Result<(), Error>) {

@@ -39,7 +39,7 @@ pub struct Guard {
 }
 
 /// What a document changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Applied {
     /// Whether anything is different now.

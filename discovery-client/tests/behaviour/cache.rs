@@ -239,6 +239,32 @@ async fn documents_beyond_the_caps_are_refused_and_the_cache_is_kept() {
     }
 }
 
+#[tokio::test]
+async fn a_large_registry_is_taken_whole_and_by_deltas() {
+    let estate = Estate::default();
+    let names: Vec<String> = (0..3_000).map(|n| format!("o{n:04}")).collect();
+    let up: Vec<_> = names.iter().map(|name| (name.as_str(), "UP", "ADDED")).collect();
+    let (full, delta) =
+        (document(1, "UP_3000_", &up), document(2, "DOWN_1_UP_2999_", &[("o0000", "DOWN", "MODIFIED")]));
+    estate.script("registry", move |asked| match asked.line.as_str() {
+        "GET /eureka/apps/delta" => answer(200, delta.clone()),
+        _ => answer(200, full.clone()),
+    });
+    let mut settings = EurekaClientSettings::for_servers("http://registry/eureka");
+    settings.registry_fetch_interval_seconds = 1;
+    let client = estate.client_with(settings).start().unwrap();
+    let view = client.discovery().wait_for("orders", LIMIT).await.unwrap();
+    assert_eq!(view.len(), 3_000);
+    let mut lookups = 0_u32;
+    while client.discovery().lookup("orders").unwrap().len() == 3_000 {
+        lookups += 1;
+        tokio::task::yield_now().await;
+    }
+    assert!(lookups > 0);
+    assert_eq!(client.discovery().lookup("orders").unwrap().len(), 2_999);
+    assert_eq!(client.discovery().health().fetch.mismatches, 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_fetch_says_so() {
     let (estate, _registry) = Estate::with_registry().await;

@@ -88,7 +88,7 @@ async fn replay(file: &Value) -> Result<Outcome, String> {
             }
             started = true;
         }
-        let waiting = next(&mut requests, &mut recorded, |line| is_write(line)).await?;
+        let waiting = next(&mut requests, &mut recorded, is_write).await?;
         let (line, step) = recorded.writes.pop_front().unwrap();
         lost = line_is_lost(&line, step);
         dirty = compare(&waiting, &line, step, dirty)?;
@@ -103,7 +103,7 @@ async fn replay(file: &Value) -> Result<Outcome, String> {
             if matches!(line.asked, Asked::Renew(..)) {
                 continue;
             }
-            let waiting = next(&mut requests, &mut recorded, |line| is_write(line)).await?;
+            let waiting = next(&mut requests, &mut recorded, is_write).await?;
             dirty = compare(&waiting, &line, step, dirty)?;
             drop(waiting.answer.send(Ok(answer(step))));
         }
