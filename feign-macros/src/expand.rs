@@ -34,7 +34,7 @@ pub(crate) fn attribute(arguments: TokenStream, item: TokenStream, home: &Path) 
     let client = syn::parse2::<Arguments>(arguments).and_then(|arguments| model::read(arguments, &item, home));
     match client {
         Ok(client) => expand(&client),
-        Err(error) => fallback::with_trait(&error, &item, home),
+        Err(error) => fallback::with_trait(&error, &item),
     }
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn kept_trait(item: &ItemTrait, private: &TokenStream, methods: &[Met
 
 /// Says under the user's text what is sent.
 fn document(function: &mut TraitItemFn, method: &Method) {
-    let line = format!("`{} {}`", method.verb.name(), method.path.value());
+    let line = format!(" `{} {}`", method.verb.name(), method.path.value());
     if function.attrs.iter().any(|attribute| attribute.path().is_ident("doc")) {
         function.attrs.push(parse_quote!(#[doc = ""]));
     }
@@ -199,6 +199,7 @@ fn extending_client(client: &Client, service: &Service, private: &TokenStream) -
     quote! {
         #(#cfgs)*
         #[doc(hidden)]
+        #[allow(dead_code, missing_debug_implementations)]
         #vis struct #kind #generics(#private::PhantomData<#phantom>) #where_clause;
 
         #(#cfgs)*
@@ -331,7 +332,7 @@ fn located(private: &TokenStream, span: Span) -> TokenStream {
 }
 
 fn client_doc(item: &ItemTrait, service: &Service) -> String {
-    format!("[`{}`] over HTTP, by the service `{}`.", item.ident, service.name.value())
+    format!(" [`{}`] over HTTP, by the service `{}`.", item.ident, service.name.value())
 }
 
 /// A type that mentions every type and lifetime parameter, if there is one.
@@ -462,6 +463,38 @@ mod tests {
         assert_eq!(text.matches("compile_error!").count(), 2, "{text}");
         assert!(text.contains("pub trait OrderClient"), "{text}");
         assert!(!text.contains("OrderClientFeign"), "{text}");
+    }
+
+    #[test]
+    fn a_user_of_the_facade_needs_no_other_crate_in_scope() {
+        for item in [
+            quote!(
+                pub trait OrderClient {
+                    #[get("/")]
+                    async fn orders(&self) -> Result<()>;
+                }
+            ),
+            quote!(
+                pub trait OrderClient {
+                    #[get("/")]
+                    async fn orders(&self);
+                }
+            ),
+        ] {
+            let text = attribute(quote!("order-service"), item, &parse_quote!(::vernal::feign)).to_string();
+            let text = text.replace("`-> vernal_feign::Result<..>`", "");
+            assert!(!text.contains("vernal_feign"), "{text}");
+        }
+        let arguments = quote!("order-service", crate = shop::feign);
+        let text = attribute(
+            arguments,
+            quote!(
+                pub trait OrderClient {}
+            ),
+            &parse_quote!(::vernal::feign),
+        )
+        .to_string();
+        assert!(text.contains("shop :: feign :: __private") && !text.contains("vernal"), "{text}");
     }
 
     #[test]

@@ -3,12 +3,12 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{FnArg, Item, ItemTrait, Pat, Path, Safety, TraitItem, parse_quote};
+use syn::{FnArg, Item, ItemTrait, Pat, Safety, TraitItem, parse_quote};
 
 use crate::{expand, model};
 
 /// The errors and the trait, in the shape that it has without errors as far as the compiler accepts it.
-pub(crate) fn with_trait(error: &syn::Error, item: &ItemTrait, home: &Path) -> TokenStream {
+pub(crate) fn with_trait(error: &syn::Error, item: &ItemTrait) -> TokenStream {
     let mut item = item.clone();
     model::strip(&mut item);
     item.unsafety = None;
@@ -40,7 +40,8 @@ pub(crate) fn with_trait(error: &syn::Error, item: &ItemTrait, home: &Path) -> T
         }
     }
     let errors = error.to_compile_error();
-    let kept = expand::kept_trait(&item, &quote!(#home::__private), &[]);
+    // Not our own path: where the crate is found may be what is wrong.
+    let kept = expand::kept_trait(&item, &quote!(::core::prelude::rust_2024), &[]);
     quote!(#errors #kept)
 }
 

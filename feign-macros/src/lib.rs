@@ -14,8 +14,7 @@ mod fallback;
 mod model;
 mod parse;
 
-/// Makes a trait a client of a service: keeps the trait, generates `<Trait>Feign`, which calls the service, and
-/// `Dyn<Trait>`, its object-safe twin. Documented as `vernal_feign::feign_client`.
+#[doc = include_str!("feign_client.md")]
 #[proc_macro_attribute]
 pub fn feign_client(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::attribute(arguments.into(), item.into(), &syn::parse_quote!(::vernal_feign)).into()

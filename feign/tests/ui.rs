@@ -32,12 +32,14 @@ mod own_error;
 mod reexported_crate;
 #[path = "ui/pass/spawned_in_generic_code.rs"]
 mod spawned_in_generic_code;
+#[path = "ui/pass/supertraits_and_parameters.rs"]
+mod supertraits_and_parameters;
 #[path = "ui/pass/test_double.rs"]
 mod test_double;
 #[path = "ui/pass/two_bases.rs"]
 mod two_bases;
 
-const PASS: [(&str, fn()); 12] = [
+const PASS: [(&str, fn()); 13] = [
     ("attributes_are_kept", attributes_are_kept::main),
     ("awkward_names", awkward_names::main),
     ("cfg_on_method", cfg_on_method::main),
@@ -48,6 +50,7 @@ const PASS: [(&str, fn()); 12] = [
     ("own_error", own_error::main),
     ("reexported_crate", reexported_crate::main),
     ("spawned_in_generic_code", spawned_in_generic_code::main),
+    ("supertraits_and_parameters", supertraits_and_parameters::main),
     ("test_double", test_double::main),
     ("two_bases", two_bases::main),
 ];

@@ -24,7 +24,8 @@ pub(super) fn twin(client: &Client, twin: &Ident, private: &TokenStream) -> Toke
         quote!(dyn #twin + '_)
     };
     let doc = format!(
-        "The object-safe twin of [`{trait_name}`]: every `{trait_name}` is one, and `Arc<dyn {twin}>` is a `{trait_name}`."
+        " The object-safe twin of [`{trait_name}`]: every `{trait_name}` is one, \
+         and `Arc<dyn {twin}>` is one of them."
     );
     let (mut declared, mut boxed, mut unboxed) = (Vec::new(), Vec::new(), Vec::new());
     for (attrs, signature) in forward::forwarded(client).filter(|(_, signature)| forward::is_object_safe(signature)) {
