@@ -1,0 +1,398 @@
+//! Bootstrap, serve, leave.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{Request, Response};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tower_service::Service;
+use vernal_bus_client::{Bus, BusTransport, State};
+use vernal_commons::discover::Discover;
+use vernal_commons::http::{Body, ReqwestTransport, SharedTransport};
+use vernal_commons::{BoxError, BoxFuture};
+use vernal_config_client::{Bootstrap, BootstrapBuilder, Live, Settings};
+use vernal_discovery_client::{
+    CompositeResolver, EurekaClient, EurekaClientSettings, EurekaDiscovery, FixedResolver, SimpleDiscoverySettings,
+};
+use vernal_feign::{ErrorDecoder, Feign, FeignBuilder, FeignClient, Interceptor, RestClient};
+
+use crate::error::{Error, ErrorKind};
+
+mod running;
+
+pub use running::Running;
+
+/// A service of the estate: its settings, its view of the registry, its clients. Cheap to clone.
+///
+/// Nothing of it is global; any number can live in one process.
+#[derive(Clone)]
+pub struct Application {
+    parts: Arc<Parts>,
+}
+
+/// What an application is made of, before its settings are loaded.
+#[must_use]
+pub struct Builder {
+    bootstrap: BootstrapBuilder,
+    transport: Option<SharedTransport>,
+    bus_transport: Option<Arc<dyn BusTransport>>,
+    feign: Vec<Box<dyn FnOnce(FeignBuilder) -> FeignBuilder + Send>>,
+}
+
+type Hook = Arc<dyn Fn(Vec<String>) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// What the handles, the server and the endpoints share.
+pub(crate) struct Parts {
+    settings: Settings,
+    transport: SharedTransport,
+    /// Taken out when the application leaves.
+    eureka: Mutex<Option<EurekaClient>>,
+    registry: Option<EurekaDiscovery>,
+    discovery: Arc<dyn Discover>,
+    feign: Feign,
+    bus_transport: Option<Arc<dyn BusTransport>>,
+    bus: Mutex<Option<Bus>>,
+    hooks: Mutex<Vec<Hook>>,
+}
+
+impl Application {
+    /// Begins an application with what lies in the current folder and the environment.
+    pub fn builder() -> Builder {
+        Builder { bootstrap: Bootstrap::builder(), transport: None, bus_transport: None, feign: Vec::new() }
+    }
+
+    /// The settings: bootstrap, local files, the config server's, environment.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.parts.settings
+    }
+
+    /// The settings below `prefix` as a `T` that follows every refresh.
+    ///
+    /// # Errors
+    ///
+    /// If the settings do not fit `T`; the error names key, origin and what was expected.
+    pub fn live<T>(&self, prefix: &str) -> Result<Live<T>, Error>
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        Ok(self.parts.settings.live(prefix)?)
+    }
+
+    /// A Feign client.
+    ///
+    /// # Errors
+    ///
+    /// If the client's description or settings are wrong, for example a placeholder in its URL that has no value.
+    pub fn feign<C: FeignClient>(&self) -> Result<C, Error> {
+        Ok(self.parts.feign.client::<C>()?)
+    }
+
+    /// The context of all Feign clients of this application.
+    #[must_use]
+    pub fn feign_context(&self) -> &Feign {
+        &self.parts.feign
+    }
+
+    /// Calls by absolute URL, where the host may be a service's name (Spring's `RestTemplate`).
+    ///
+    /// # Errors
+    ///
+    /// If a setting of `spring.cloud.openfeign` is wrong.
+    pub fn rest(&self) -> Result<RestClient, Error> {
+        Ok(self.parts.feign.rest()?)
+    }
+
+    /// Service name to instances.
+    #[must_use]
+    pub fn discovery(&self) -> Arc<dyn Discover> {
+        Arc::clone(&self.parts.discovery)
+    }
+
+    /// The HTTP transport of this application, without balancing or logging.
+    #[must_use]
+    pub fn transport(&self) -> SharedTransport {
+        self.parts.transport.clone()
+    }
+
+    /// Calls `hook` with the changed keys after every refresh that changed something.
+    pub fn on_refresh<F, Fut>(&self, hook: F)
+    where
+        F: Fn(Vec<String>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let hook: Hook = Arc::new(move |changed| Box::pin(hook(changed)));
+        self.parts.hooks.lock().unwrap_or_else(PoisonError::into_inner).push(hook);
+    }
+
+    /// Listens on `server.address`:`server.port` (default `0.0.0.0:8080`), joins the bus, registers, and answers with
+    /// `service` until Ctrl-C or SIGTERM; then leaves in order.
+    ///
+    /// # Errors
+    ///
+    /// If the port cannot be bound or a setting is wrong.
+    pub async fn serve<S, B>(&self, service: S) -> Result<(), Error>
+    where
+        S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let stop = running::told_to_stop()
+            .map_err(|error| Error::new(ErrorKind::Serve, "signals cannot be received", error))?;
+        let running = self.start(service).await?;
+        stop.await;
+        running.stop().await;
+        Ok(())
+    }
+
+    /// As [`serve`](Self::serve), but returns as soon as the service listens.
+    ///
+    /// # Errors
+    ///
+    /// If the port cannot be bound or a setting is wrong.
+    pub async fn start<S, B>(&self, service: S) -> Result<Running, Error>
+    where
+        S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send + 'static,
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Running::start(Arc::clone(&self.parts), service).await
+    }
+}
+
+// ===== impl Builder =====
+
+impl Builder {
+    /// Where `bootstrap.yml` and `application.yml` lie. Default: Spring's places, `./config/` and `./`.
+    pub fn directory(mut self, directory: impl AsRef<Path>) -> Self {
+        self.bootstrap = self.bootstrap.directory(directory.as_ref());
+        self
+    }
+
+    /// Command line arguments of the form `--name=value`; they rank above files and environment.
+    pub fn args<I, T>(mut self, args: I) -> Self
+    where
+        I: IntoIterator<Item = T>,
+        T: Into<String>,
+    {
+        self.bootstrap = self.bootstrap.args(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// The environment to read instead of the process's own.
+    pub fn env(mut self, env: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.bootstrap = self.bootstrap.env(env);
+        self
+    }
+
+    /// A setting that ranks above all others.
+    pub fn property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.bootstrap = self.bootstrap.property(name, value);
+        self
+    }
+
+    /// A setting that ranks below all others.
+    pub fn default_property(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.bootstrap = self.bootstrap.default_property(name, value);
+        self
+    }
+
+    /// What sends HTTP requests. Default: a pooled client, one for the whole application.
+    pub fn transport(mut self, transport: SharedTransport) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// What carries bus events. Default: RabbitMQ as `spring.rabbitmq.*` says (feature `amqp`).
+    pub fn bus_transport(mut self, transport: impl BusTransport) -> Self {
+        self.bus_transport = Some(Arc::new(transport));
+        self
+    }
+
+    /// The error decoder of all Feign clients of this application; clients and methods can have their own.
+    pub fn error_decoder(self, decoder: impl ErrorDecoder) -> Self {
+        self.feign(|feign| feign.error_decoder(decoder))
+    }
+
+    /// Changes each request of the Feign clients before it is sent.
+    pub fn interceptor(self, interceptor: impl Interceptor) -> Self {
+        self.feign(|feign| feign.interceptor(interceptor))
+    }
+
+    /// Anything else that the Feign context's builder offers, such as tower layers.
+    pub fn feign(mut self, configure: impl FnOnce(FeignBuilder) -> FeignBuilder + Send + 'static) -> Self {
+        self.feign.push(Box::new(configure));
+        self
+    }
+
+    /// Loads the settings (from the config server too, if `bootstrap.yml` or `spring.config.import` names one) and
+    /// begins to fetch the registry.
+    ///
+    /// # Errors
+    ///
+    /// If a file or setting is wrong, or the config server is needed (`spring.cloud.config.fail-fast`) and does not
+    /// answer.
+    pub async fn bootstrap(self) -> Result<Application, Error> {
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => SharedTransport::new(
+                ReqwestTransport::new()
+                    .map_err(|error| Error::new(ErrorKind::Config, "HTTP client cannot be built", error))?,
+            ),
+        };
+        let settings = self.bootstrap.transport(transport.clone()).load().await?;
+        let simple: SimpleDiscoverySettings = settings.bind("spring.cloud.discovery.client.simple")?;
+        let eureka: EurekaClientSettings = settings.bind("eureka.client")?;
+        let eureka = match eureka.enabled {
+            true => Some(EurekaClient::builder(eureka).transport(transport.clone()).start()?),
+            false => None,
+        };
+        let registry = eureka.as_ref().map(EurekaClient::discovery);
+        let mut sources: Vec<Arc<dyn Discover>> = vec![Arc::new(FixedResolver::new(&simple)?)];
+        sources.extend(registry.clone().map(|registry| Arc::new(registry) as Arc<dyn Discover>));
+        let discovery: Arc<dyn Discover> = Arc::new(CompositeResolver::new(sources));
+        let feign =
+            Feign::builder().settings(settings.clone()).discover(Arc::clone(&discovery)).transport(transport.clone());
+        let feign = self.feign.into_iter().fold(feign, |feign, configure| configure(feign)).build()?;
+        let bus_transport = self.bus_transport;
+        let parts = Parts {
+            settings,
+            transport,
+            eureka: Mutex::new(eureka),
+            registry,
+            discovery,
+            feign,
+            bus_transport,
+            bus: Mutex::default(),
+            hooks: Mutex::default(),
+        };
+        Ok(Application { parts: Arc::new(parts) })
+    }
+}
+
+// ===== impl Parts =====
+
+impl Parts {
+    pub(crate) const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Fetches the settings anew and tells the hooks what changed.
+    pub(crate) async fn refresh(&self) -> Result<Vec<String>, BoxError> {
+        let report = self.settings.refresh().await?;
+        self.tell(&report.changed).await;
+        Ok(report.changed)
+    }
+
+    /// As [`refresh`](Self::refresh), but a config server that did not answer is an error even where the old settings
+    /// may stay: the bus tries again until the change that it was told of is here.
+    pub(crate) async fn refresh_for_the_bus(&self) -> Result<Vec<String>, BoxError> {
+        let changed = self.refresh().await?;
+        let status = self.settings.status();
+        match status.is_stale() {
+            true => Err(status.failure.unwrap_or_else(|| "the config server did not answer".to_owned()).into()),
+            false => Ok(changed),
+        }
+    }
+
+    /// Puts values above all sources, as an environment-change event demands.
+    pub(crate) async fn override_settings(&self, values: BTreeMap<String, String>) -> Result<Vec<String>, BoxError> {
+        let changed = self.settings.set_overrides(values)?;
+        self.tell(&changed).await;
+        Ok(changed)
+    }
+
+    async fn tell(&self, changed: &[String]) {
+        if changed.is_empty() {
+            return;
+        }
+        tracing::info!(keys = changed.len(), "settings changed");
+        let hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for hook in hooks {
+            hook(changed.to_vec()).await;
+        }
+    }
+
+    pub(crate) async fn publish_refresh(&self, destination: Option<&str>) -> Result<(), BoxError> {
+        let bus = self.bus().ok_or("this application has not joined a bus")?;
+        bus.publish_refresh(destination).await?;
+        Ok(())
+    }
+
+    fn bus(&self) -> Option<Bus> {
+        self.bus.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn take_eureka(&self) -> Option<EurekaClient> {
+        self.eureka.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// How the parts are, if the settings want them shown.
+    pub(crate) fn health(&self) -> Option<Value> {
+        let always = |name: &str| self.settings.get(name).ok().flatten().is_some_and(|shown| shown == "always");
+        let details = always("management.endpoint.health.show-details");
+        if !details && !always("management.endpoint.health.show-components") {
+            return None;
+        }
+        let component = |status: &str, detail: Value| match details {
+            true => json!({"status": status, "details": detail}),
+            false => json!({"status": status}),
+        };
+        let mut components = json!({});
+        let config = self.settings.status();
+        let status = if config.last_success.is_some() { "UP" } else { "UNKNOWN" };
+        components["clientConfigServer"] = component(status, json!({"propertySources": self.settings.sources()}));
+        if let Some(registry) = &self.registry {
+            let status = if registry.health().fetch.last_success.is_some() { "UP" } else { "UNKNOWN" };
+            components["eureka"] = component(status, json!({"applications": registry.services().len()}));
+        }
+        if let Some(bus) = self.bus() {
+            let state = bus.state();
+            let status = if state == State::Consuming { "UP" } else { "UNKNOWN" };
+            components["bus"] = component(status, json!({"state": format!("{state:?}")}));
+        }
+        Some(components)
+    }
+
+    /// `server.address` and `server.port`.
+    fn address(&self) -> Result<SocketAddr, Error> {
+        let read = |name: &str, default: &str| -> Result<String, Error> {
+            Ok(self.settings.get(name)?.unwrap_or_else(|| default.to_owned()))
+        };
+        let address = read("server.address", "0.0.0.0")?;
+        let address: IpAddr = match address.as_str() {
+            "localhost" => IpAddr::from([127, 0, 0, 1]),
+            text => text.parse().map_err(|_| Error::setting("server.address", text, "an IP address"))?,
+        };
+        let port = read("server.port", "8080")?;
+        let port =
+            port.trim().parse().map_err(|_| Error::setting("server.port", &port, "a port number, 0 to 65535"))?;
+        Ok(SocketAddr::new(address, port))
+    }
+}
+
+impl fmt::Debug for Application {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Application").field("settings", &self.parts.settings).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").finish_non_exhaustive()
+    }
+}
