@@ -194,7 +194,7 @@ fn extending_client(client: &Client, service: &Service, private: &TokenStream) -
     }
     let methods = client.methods.iter().map(|method| {
         let ident = &method.signature.ident;
-        call(method, &quote!(self.client().call(__FeignMethod::#ident as usize)), private)
+        call(method, &quote!(#private::Extended::client(self).call(__FeignMethod::#ident as usize)), private)
     });
     quote! {
         #(#cfgs)*
@@ -243,7 +243,7 @@ fn base(client: &Client, private: &TokenStream) -> TokenStream {
     let methods = client.methods.iter().map(|method| {
         let ident = &method.signature.ident;
         let position = quote!(<__Kind as #private::Extends<#id>>::FIRST + __FeignMethod::#ident as usize);
-        call(method, &quote!(self.client().call(#position)), private)
+        call(method, &quote!(#private::Extended::client(self).call(#position)), private)
     });
     quote! {
         #(#cfgs)*

@@ -144,7 +144,7 @@ pub(crate) fn read(arguments: Arguments, item: &ItemTrait, home: &Path) -> syn::
     let mut plain = item.clone();
     strip(&mut plain);
     for function in &mut provided {
-        function.attrs.retain(|attribute| !method::is_ours(attribute));
+        method::strip(&mut function.attrs);
     }
     let client = role.map(|role| Client { item: plain, krate, role, twin, bases, methods, provided });
     errors.finish(client)
@@ -154,7 +154,7 @@ pub(crate) fn read(arguments: Arguments, item: &ItemTrait, home: &Path) -> syn::
 pub(crate) fn strip(item: &mut ItemTrait) {
     for member in &mut item.items {
         if let TraitItem::Fn(function) = member {
-            function.attrs.retain(|attribute| !method::is_ours(attribute));
+            method::strip(&mut function.attrs);
             strip_parameters(&mut function.sig);
         }
     }
@@ -174,7 +174,17 @@ fn role(options: &Options, positional: Option<LitStr>, item: &ItemTrait, errors:
         if let Some(text) = &positional {
             errors.at(text, format!("`{name}` is a base: the service is named by the traits that extend it"));
         }
-        for option in ["name", "context_id", "url", "path", "headers", "dismiss_404", "collection_format", "client"] {
+        for option in [
+            "name",
+            "context_id",
+            "url",
+            "path",
+            "headers",
+            "dismiss_404",
+            "collection_format",
+            "error_decoder",
+            "client",
+        ] {
             if let Some(span) = options.span(option) {
                 let message = format!("`{name}` is a base: write `{option}` at the traits that extend it");
                 errors.push(syn::Error::new(span, message));

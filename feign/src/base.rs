@@ -42,10 +42,10 @@ pub struct BaseMeta {
 // ===== impl Extended =====
 
 impl<K: ?Sized> Extended<K> {
-    /// The handle by which the base's methods are called.
+    /// The handle by which methods are called. Not a method itself: the trait may have one of that name.
     #[must_use]
-    pub fn client(&self) -> &Client {
-        &self.client
+    pub fn client(extended: &Self) -> &Client {
+        &extended.client
     }
 }
 

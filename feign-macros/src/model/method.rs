@@ -76,18 +76,26 @@ const OPTION: Vocabulary = Vocabulary {
     ],
 };
 
+/// Takes our attributes away.
+pub(super) fn strip(attributes: &mut Vec<Attribute>) {
+    let all = attributes.clone();
+    attributes.retain(|attribute| !is_ours(attribute, &all));
+}
+
 /// Whether an attribute of a method is one of ours, or meant to be.
-pub(crate) fn is_ours(attribute: &Attribute) -> bool {
+fn is_ours(attribute: &Attribute, all: &[Attribute]) -> bool {
     attribute.path().get_ident().is_some_and(|name| {
         let name = name.to_string();
-        METHOD.knows(&name) || METHOD.refuses(&name) || OF_PARAMETERS.contains(&name.as_str()) || is_typo(&name)
+        METHOD.knows(&name) || METHOD.refuses(&name) || OF_PARAMETERS.contains(&name.as_str()) || is_typo(&name, all)
     })
 }
 
-/// Close to one of our attributes, and none that the compiler knows.
-fn is_typo(name: &str) -> bool {
+/// Close to one of our attributes, on a method that has none: with a verb in place it is another macro's.
+fn is_typo(name: &str, all: &[Attribute]) -> bool {
     const BUILT_IN: [&str; 4] = ["test", "cold", "doc", "must_use"];
-    !BUILT_IN.contains(&name) && METHOD.closest(name).is_some()
+    let has_verb =
+        || all.iter().filter_map(|other| other.path().get_ident()).any(|other| METHOD.knows(&other.to_string()));
+    !BUILT_IN.contains(&name) && METHOD.closest(name).is_some() && !has_verb()
 }
 
 impl Method {
@@ -130,10 +138,12 @@ impl Method {
             header_placeholders(&headers, &in_headers, &parameters, errors);
         }
 
+        let mut attrs = function.attrs.clone();
+        strip(&mut attrs);
         let mut plain = signature.clone();
         super::strip_parameters(&mut plain);
         Some(Self {
-            attrs: function.attrs.iter().filter(|attribute| !is_ours(attribute)).cloned().collect(),
+            attrs,
             signature: plain,
             result: result?,
             name: names::camel(&signature.ident),
@@ -153,7 +163,7 @@ impl Method {
 
 /// The rules for methods with a body of their own, which are kept as they are.
 pub(crate) fn provided(function: &TraitItemFn, errors: &mut Errors) {
-    for attribute in function.attrs.iter().filter(|attribute| is_ours(attribute)) {
+    for attribute in function.attrs.iter().filter(|attribute| is_ours(attribute, &function.attrs)) {
         errors.at(attribute, "a method with a body is not sent: remove the attribute, or the body");
     }
 }
@@ -210,7 +220,7 @@ fn verb_marker(attributes: &[Attribute], method: &Ident, errors: &mut Errors) ->
         } else if OF_PARAMETERS.contains(&text.as_str()) {
             errors.at(name, format!("`#[{text}]` belongs to a parameter; a method has a verb, `#[get(\"/path\")]`"));
             failed = true;
-        } else if METHOD.refuses(&text) || is_typo(&text) {
+        } else if METHOD.refuses(&text) || is_typo(&text, attributes) {
             errors.push(METHOD.unknown(name));
             failed = true;
         }

@@ -447,11 +447,18 @@ fn our_attributes_are_taken_away_and_others_stay() {
             #[get("/")]
             #[cfg(all())]
             #[must_use]
+            #[set]
             async fn f(&self, #[query] #[allow(unused)] a: u8) -> R;
         }
     });
     let item = client.item;
     let text = quote::quote!(#item).to_string();
     assert!(!text.contains("get") && !text.contains("query"), "{text}");
-    assert!(text.contains("must_use") && text.contains("Text.") && text.contains("cfg") && text.contains("allow"));
+    assert!(
+        text.contains("must_use")
+            && text.contains("set")
+            && text.contains("Text.")
+            && text.contains("cfg")
+            && text.contains("allow")
+    );
 }
