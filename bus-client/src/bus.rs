@@ -132,7 +132,8 @@ impl BusBuilder {
 
     /// Called with the pairs of an env-change event, which shall be put before all other sources. Returns the keys
     /// that changed. Called in the order of the events, one at a time, limited to 30 s; a failure is counted and not
-    /// tried again, and the event is not acknowledged.
+    /// tried again, and the event is not acknowledged. It must not wait for [`Bus::publish_env`] of the same node, which
+    /// waits for it.
     pub fn on_env<F, Fut>(mut self, handler: F) -> Self
     where
         F: Fn(BTreeMap<String, String>) -> Fut + Send + Sync + 'static,

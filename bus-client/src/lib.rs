@@ -76,6 +76,7 @@
 //! | 1.2 | a header `contentType` replaces the property | no header counts but `traceparent` |
 //! | 3.1 | takes any text for a bus id | refuses white space, empty segments and pattern characters |
 //! | 3.4 | the origin of an event is used as a pattern to tell own events | own is what has our bus id and an id that we sent |
+//! | 6.5 | publishes without asking for confirms: an answer says nothing | a publish waits for the broker's confirm, for at most 5 s |
 //! | 6.8 | shutdown events stop the process | they are ignored with a warning, and not acknowledged, unless switched on |
 //! | 4.2 | an env-change of our own is applied here even if it is for others | only if it is for us, too |
 //!

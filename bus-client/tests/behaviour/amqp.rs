@@ -124,7 +124,7 @@ async fn stop_leaves_no_queue_and_no_connection() {
     assert_eq!(queues(&broker).len(), 1);
     let start = Instant::now();
     a.bus.stop().await;
-    assert!(start.elapsed() < Duration::from_secs(5));
+    assert!(start.elapsed() < Duration::from_secs(7), "{:?}", start.elapsed());
     assert_eq!(queues(&broker), Vec::<String>::new());
     assert!(broker.until(SOON, |broker| broker.connections().is_empty()).await);
 }

@@ -92,6 +92,12 @@ fn method(payload: &[u8]) -> Option<Value> {
             json!({"queue": queue, "consumer_tag": tag, "no_local": bits & 1 != 0, "no_ack": bits & 2 != 0,
                 "exclusive": bits & 4 != 0, "nowait": bits & 8 != 0, "arguments": args.table()})
         }),
+        (60, 40) => ("Basic.Publish", {
+            args.short();
+            let (exchange, key, bits) = (args.text(), args.text(), args.byte());
+            json!({"exchange": exchange, "routing_key": key, "mandatory": bits & 1 != 0, "immediate": bits & 2 != 0})
+        }),
+        (85, 10) => ("Confirm.Select", json!({"nowait": args.byte() & 1 != 0})),
         (60, 30) => ("Basic.Cancel", {
             args.text();
             json!({"nowait": args.byte() & 1 != 0})

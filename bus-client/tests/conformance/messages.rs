@@ -50,7 +50,7 @@ fn read(case: &Value) -> Result<Event, String> {
 }
 
 fn compare(event: &Event, case: &Value) -> Result<(), String> {
-    let (ours, recorded) = (fields(event), &case["expect"]["fields"]);
+    let (ours, recorded) = (fields(event, naming(body(case)?)), &case["expect"]["fields"]);
     if ours != *recorded {
         return Err(format!("read {ours}, recorded {recorded}"));
     }
@@ -59,29 +59,37 @@ fn compare(event: &Event, case: &Value) -> Result<(), String> {
 
 fn rewrite(event: &Event, case: &Value) -> Result<(), String> {
     let body = body(case)?;
-    let naming = if body.contains("\"origin_service\"") { Naming::SnakeCase } else { Naming::CamelCase };
-    let written = event.encode(naming);
+    let written = event.encode(naming(body));
     if written == body { Ok(()) } else { Err(format!("wrote {written}, recorded {body}")) }
 }
 
-fn fields(event: &Event) -> Value {
+/// How the estate of a recording names its fields.
+fn naming(body: &str) -> Naming {
+    if body.contains("\"origin_service\"") { Naming::SnakeCase } else { Naming::CamelCase }
+}
+
+fn fields(event: &Event, naming: Naming) -> Value {
     let mut fields = Map::new();
-    fields.insert("type".to_owned(), json!(event.kind.type_name()));
+    let mut put = |camel: &str, snake: &str, value: Value| {
+        let name = if naming == Naming::SnakeCase { snake } else { camel };
+        fields.insert(name.to_owned(), value);
+    };
+    put("type", "type", json!(event.kind.type_name()));
     if event.destination != Target::Absent {
-        fields.insert("destinationService".to_owned(), json!(event.destination.pattern()));
+        put("destinationService", "destination_service", json!(event.destination.pattern()));
     }
-    fields.insert("id".to_owned(), json!(event.id));
-    fields.insert("originService".to_owned(), json!(event.origin));
-    fields.insert("timestamp".to_owned(), json!(event.timestamp));
+    put("id", "id", json!(event.id));
+    put("originService", "origin_service", json!(event.origin));
+    put("timestamp", "timestamp", json!(event.timestamp));
     match &event.kind {
         Kind::EnvironmentChange(values) => {
             let pairs = values.pairs.iter().map(|(name, value)| (name.clone(), json!(value)));
-            fields.insert("values".to_owned(), Value::Object(pairs.collect()));
+            put("values", "values", Value::Object(pairs.collect()));
         }
         Kind::Ack(ack) => {
-            fields.insert("ackId".to_owned(), json!(ack.event_id));
-            fields.insert("ackDestinationService".to_owned(), json!(ack.event_destination));
-            fields.insert("event".to_owned(), json!(ack.event_class));
+            put("ackId", "ack_id", json!(ack.event_id));
+            put("ackDestinationService", "ack_destination_service", json!(ack.event_destination));
+            put("event", "event", json!(ack.event_class));
         }
         _ => {}
     }

@@ -22,6 +22,7 @@ pub(crate) const NOT_BUILT: &[(&str, Applies)] = &[
     ("custom event types: the event hook of the bus client", is_custom),
     ("compressed bodies: the `compress` setting of the estate", is_compressed),
     ("a named group: one durable queue shared by several nodes", declares_shared_queue),
+    ("the estate's overrides of exchange, queue name and binding", overrides_topology),
     ("a body that was not kept and can only be described", has_no_body),
 ];
 
@@ -55,6 +56,32 @@ fn declares_shared_queue(case: &Value) -> bool {
     let mut frames = case["sequence"].as_array().into_iter().flatten();
     shared(&case["objects"]["queue"])
         || frames.any(|frame| frame["method"] == "Queue.Declare" && shared(&frame["args"]))
+}
+
+/// Another type of exchange, another binding or another name of the queue than Spring's defaults.
+fn overrides_topology(case: &Value) -> bool {
+    let (mut exchange, mut queue, mut binding) = (Value::Null, Value::Null, Value::Null);
+    for frame in case["sequence"].as_array().into_iter().flatten().filter(|frame| frame["from"] == "client") {
+        let args = &frame["args"];
+        match frame["method"].as_str() {
+            Some("Exchange.Declare") if args["passive"] == false => exchange = args.clone(),
+            Some("Queue.Declare") if args["passive"] == false => queue = args["queue"].clone(),
+            Some("Queue.Bind") => binding = args.clone(),
+            _ => {}
+        }
+    }
+    if let Some(objects) = case["objects"].as_object() {
+        exchange = objects.get("exchange").cloned().unwrap_or_default();
+        queue = case["objects"]["queue"]["name"].clone();
+    }
+    let name = exchange["exchange"].as_str().or_else(|| exchange["name"].as_str());
+    let plain_exchange = exchange["type"] == "topic" && exchange["durable"] == true && exchange["auto_delete"] == false;
+    let plain_queue = match (name, queue.as_str()) {
+        (Some(name), Some(queue)) => queue.starts_with(&format!("{name}.anonymous.")),
+        _ => true,
+    };
+    let plain_binding = binding.is_null() || binding["routing_key"] == "#";
+    (!exchange.is_null() && !plain_exchange) || !plain_queue || !plain_binding
 }
 
 /// Above the limit of 1 MiB it does not matter what the body says.

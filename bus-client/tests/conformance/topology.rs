@@ -13,7 +13,7 @@ use crate::report::{Outcome, Report};
 
 pub(crate) fn run(report: &mut Report) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut ours: HashMap<String, Vec<Value>> = HashMap::new();
+    let mut ours: HashMap<String, Vec<Vec<Value>>> = HashMap::new();
     report.family("topology", &family("topology", &["topology"]), |case| {
         let exchange = exchange_of(case);
         let ours = ours.entry(exchange.clone()).or_insert_with(|| runtime.block_on(declared(&exchange)));
@@ -29,8 +29,9 @@ fn exchange_of(case: &Value) -> String {
     name.as_str().unwrap_or("springCloudBus").to_owned()
 }
 
-/// What our node sends on its consumer connection from start to stop, to a broker that has no exchange yet.
-async fn declared(exchange: &str) -> Vec<Value> {
+/// What our node sends from start to stop, on the connection that consumes and on the one that publishes, to a broker
+/// that has no exchange yet.
+async fn declared(exchange: &str) -> Vec<Vec<Value>> {
     let broker = Broker::builder().start().await.unwrap();
     let (port, captured) = proxy(broker.port()).await;
     let mut rabbit = RabbitSettings::default();
@@ -45,18 +46,25 @@ async fn declared(exchange: &str) -> Vec<Value> {
     let consuming = bus.states().reach(|state| state == State::Consuming).await;
     assert_eq!(consuming, Some(State::Consuming));
     assert!(broker.until(Duration::from_secs(5), |broker| !broker.consumers().is_empty()).await);
+    bus.publish_refresh(None).await.unwrap();
     bus.stop().await;
     assert!(broker.until(Duration::from_secs(5), |broker| broker.connections().is_empty()).await);
     broker.stop().await;
-    let bytes = captured.lock().unwrap().first().cloned().unwrap_or_default();
-    methods(&bytes)
+    let connections: Vec<Vec<Value>> = captured.lock().unwrap().iter().map(|bytes| methods(bytes)).collect();
+    assert_eq!(connections.len(), 2);
+    connections
 }
 
-fn compare(case: &Value, exchange: &str, ours: &[Value]) -> Outcome {
+fn compare(case: &Value, exchange: &str, ours: &[Vec<Value>]) -> Outcome {
+    let (consumer, publisher) = (&ours[0], &ours[1]);
     let result = if case["objects"].is_object() {
-        objects(&case["objects"], exchange, ours)
+        objects(&case["objects"], exchange, consumer)
     } else {
-        sequence(&sent(case), exchange, ours)
+        let recorded = sent(case);
+        match find(&recorded, "Basic.Publish", |_| true) {
+            Some(publish) => published(publish, publisher),
+            None => sequence(&recorded, exchange, consumer),
+        }
     };
     match result {
         Ok(None) => Outcome::Passed,
@@ -72,7 +80,9 @@ fn sent(case: &Value) -> Vec<Value> {
     for frame in frames {
         if let Some(raw) = frame["frame_hex"].as_str() {
             let read = methods(&hex::decode(raw).unwrap());
-            assert_eq!((&read[0]["method"], &read[0]["args"]), (&frame["method"], &frame["args"]));
+            if let Some(read) = read.first() {
+                assert_eq!((&read["method"], &read["args"]), (&frame["method"], &frame["args"]));
+            }
         }
         sent.push(json!({"method": frame["method"], "args": frame["args"]}));
     }
@@ -83,14 +93,27 @@ fn find<'a>(frames: &'a [Value], method: &str, fits: impl Fn(&Value) -> bool) ->
     frames.iter().filter(|frame| frame["method"] == method).map(|frame| &frame["args"]).find(|args| fits(args))
 }
 
+/// A node that publishes: ours asks for confirms.
+fn published(recorded: &Value, ours: &[Value]) -> Result<Option<&'static str>, String> {
+    let publish = find(ours, "Basic.Publish", |_| true).ok_or("ours publishes nothing")?;
+    for name in ["exchange", "routing_key", "mandatory", "immediate"] {
+        if recorded.get(name).is_some_and(|value| publish[name] != *value) {
+            return Err(format!("ours {publish}, recorded {recorded}"));
+        }
+    }
+    let confirms = find(ours, "Confirm.Select", |_| true).is_some();
+    if confirms { Ok(Some("6.5")) } else { Err("ours asks for no confirms".to_owned()) }
+}
+
 /// The tag if a deviation was needed.
 fn sequence(recorded: &[Value], exchange: &str, ours: &[Value]) -> Result<Option<&'static str>, String> {
     let active = |args: &Value| args["passive"] == false;
     let any = |_: &Value| true;
     // A subscription: what ours declares must be the same, but for the names and what section 1.3 changes.
-    if let Some(exchange_args) = find(recorded, "Exchange.Declare", active) {
-        equal(find(ours, "Exchange.Declare", active), exchange_args, &[])?;
-        let queue = find(recorded, "Queue.Declare", active).ok_or("no queue in the recording")?;
+    if let Some(queue) = find(recorded, "Queue.Declare", active) {
+        if let Some(args) = find(recorded, "Exchange.Declare", active) {
+            equal(find(ours, "Exchange.Declare", active), args, &[])?;
+        }
         let our_queue = find(ours, "Queue.Declare", active).ok_or("no queue of ours")?;
         for name in [&queue["queue"], &our_queue["queue"]] {
             anonymous(name.as_str().unwrap_or_default(), exchange)?;
