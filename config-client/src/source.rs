@@ -8,6 +8,7 @@
 //! | [`memory`] | pairs given by the program |
 
 pub mod env;
+mod flatten;
 pub mod memory;
 mod node;
 pub mod properties;

@@ -1,6 +1,7 @@
 //! The nodes of a YAML document: scalars, lists and maps whose keys are resolved and merged.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -15,6 +16,8 @@ use crate::value::{Origin, Value};
 pub(super) struct Nodes {
     file: Arc<str>,
     nodes: Vec<Node>,
+    /// Entries that came from merged maps, in the whole file.
+    merged: usize,
 }
 
 /// A node of a document; others are named by their index.
@@ -34,7 +37,7 @@ pub(super) enum Content {
 /// A resolved key. Equality is that of the Java objects: `1` and `0x1` are one key, `1` and `"1"` are two.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    pub(super) text: String,
+    pub(super) text: Rc<str>,
     pub(super) kind: KeyKind,
 }
 
@@ -47,12 +50,14 @@ pub(super) enum KeyKind {
     Collection,
 }
 
+/// Deepest nesting after aliases are expanded.
+pub(super) const MAX_ALIAS_DEPTH: usize = 200;
 /// Longest text of a key that is a collection.
 const MAX_KEY: usize = 64 << 10;
 
 impl Nodes {
     pub(super) fn new(file: &Arc<str>) -> Self {
-        Self { file: file.clone(), nodes: Vec::new() }
+        Self { file: file.clone(), nodes: Vec::new(), merged: 0 }
     }
 
     pub(super) fn add(&mut self, content: Content, position: Position) -> Result<usize, LoadError> {
@@ -67,32 +72,36 @@ impl Nodes {
         self.nodes.clear();
     }
 
-    /// The nodes by their index, which are then gone from here.
-    pub(super) fn take(&mut self) -> Vec<Node> {
-        std::mem::take(&mut self.nodes)
+    pub(super) fn get(&self, index: usize) -> &Node {
+        &self.nodes[index]
+    }
+
+    pub(super) fn file(&self) -> &Arc<str> {
+        &self.file
     }
 
     /// Resolves keys, refuses duplicates and merges `<<`: a merged key takes the place where it is first seen, the
     /// map's own value wins, of several merged maps the first one.
-    pub(super) fn mapping(&self, entries: &[(usize, usize)]) -> Result<IndexMap<Key, usize>, LoadError> {
+    pub(super) fn mapping(&mut self, entries: &[(usize, usize)]) -> Result<IndexMap<Key, usize>, LoadError> {
         let mut own: HashMap<Key, usize> = HashMap::with_capacity(entries.len());
         let mut merged: IndexMap<Key, usize> = IndexMap::with_capacity(entries.len());
         for (key_node, value) in entries {
             let Some(key) = self.key(*key_node)? else {
-                for map in self.merge_sources(*value)? {
-                    for (key, value) in map {
-                        merged.entry(key.clone()).or_insert(*value);
-                    }
-                    if merged.len() > MAX_NODES {
-                        return Err(self.too_large(MAX_NODES, "nodes"));
-                    }
+                let maps = self.merge_sources(*value)?;
+                let count = self.merged + maps.iter().map(|map| map.len() + 1).sum::<usize>();
+                if count > MAX_NODES {
+                    return Err(self.too_large(MAX_NODES, "merged entries"));
                 }
+                for (key, value) in maps.into_iter().flatten() {
+                    merged.entry(key.clone()).or_insert(*value);
+                }
+                self.merged = count;
                 continue;
             };
             if let Some(first) = own.insert(key.clone(), *key_node) {
                 return Err(LoadError::DuplicateKey {
                     origin: self.origin(self.nodes[*key_node].position),
-                    key: key.text,
+                    key: key.text.to_string(),
                     first_line: self.nodes[first].position.0,
                 });
             }
@@ -142,19 +151,22 @@ impl Nodes {
                     Value::Float(_) => KeyKind::Float,
                     Value::Text(_) | Value::Secret(_) => KeyKind::Text,
                 };
-                (value.as_text().unwrap_or_default().into_owned(), kind)
+                (value.as_text().unwrap_or_default().into(), kind)
             }
             Content::Sequence(_) | Content::Mapping(_) | Content::Set(_) => {
                 let mut text = String::new();
-                self.java_text(node, &mut text)?;
-                (text, KeyKind::Collection)
+                self.java_text(node, &mut text, 0)?;
+                (text.into(), KeyKind::Collection)
             }
         };
         Ok(Some(Key { text, kind }))
     }
 
     /// What `toString` of the Java object gives: `[a, b]`, `{a=b}`.
-    fn java_text(&self, node: usize, text: &mut String) -> Result<(), LoadError> {
+    fn java_text(&self, node: usize, text: &mut String, depth: usize) -> Result<(), LoadError> {
+        if depth > MAX_ALIAS_DEPTH {
+            return Err(self.too_deep(self.nodes[node].position));
+        }
         if text.len() > MAX_KEY {
             return Err(self.too_large(MAX_KEY, "bytes in a key"));
         }
@@ -167,7 +179,7 @@ impl Nodes {
                 text.push('[');
                 for (index, item) in items.iter().enumerate() {
                     text.push_str(if index > 0 { ", " } else { "" });
-                    self.java_text(*item, text)?;
+                    self.java_text(*item, text, depth + 1)?;
                 }
                 text.push(']');
             }
@@ -177,13 +189,13 @@ impl Nodes {
                     text.push_str(if index > 0 { ", " } else { "" });
                     text.push_str(&key.text);
                     text.push('=');
-                    self.java_text(*value, text)?;
+                    self.java_text(*value, text, depth + 1)?;
                 }
                 text.push('}');
             }
             Content::Set(entries) => {
                 text.push('[');
-                text.push_str(&entries.keys().map(|key| key.text.as_str()).collect::<Vec<_>>().join(", "));
+                text.push_str(&entries.keys().map(|key| &*key.text).collect::<Vec<_>>().join(", "));
                 text.push(']');
             }
         }
@@ -196,6 +208,10 @@ impl Nodes {
 
     pub(super) fn syntax_at(&self, position: Position, reason: &str) -> LoadError {
         LoadError::Syntax { origin: self.origin(position), reason: reason.to_owned() }
+    }
+
+    pub(super) fn too_deep(&self, position: Position) -> LoadError {
+        self.syntax_at(position, &format!("aliases nested deeper than {MAX_ALIAS_DEPTH} levels"))
     }
 
     pub(super) fn too_large(&self, limit: usize, unit: &'static str) -> LoadError {

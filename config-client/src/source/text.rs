@@ -7,6 +7,8 @@ pub(super) struct Text<'a> {
     text: &'a str,
     lines: Vec<usize>,
     shifts: &'a [Shift],
+    /// A place in `text`, in characters and in bytes: looking forward from it keeps a pass linear.
+    cursor: (usize, usize),
 }
 
 /// A place where an escaped surrogate pair of twelve characters was replaced by an escape of ten.
@@ -15,6 +17,9 @@ pub(super) struct Shift {
     line: usize,
     column: usize,
 }
+
+/// How far back a line is looked at for the `-` of a missing value, in bytes.
+const LOOK_BEHIND: usize = 256;
 
 /// Line and column, both from 1.
 pub(super) type Position = (u32, u32);
@@ -28,7 +33,7 @@ impl<'a> Text<'a> {
                 lines.push(at + 1);
             }
         }
-        Self { text, lines, shifts }
+        Self { text, lines, shifts, cursor: (0, 0) }
     }
 
     /// Line `number` from 1, with its line break.
@@ -50,8 +55,26 @@ impl<'a> Text<'a> {
         (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column + 1).unwrap_or(u32::MAX))
     }
 
+    /// What stands on the line before (its end, if it is long) and from a marker on.
+    fn around(&mut self, mark: Marker) -> (&'a str, &'a str) {
+        let (mut index, mut byte) = self.cursor;
+        if mark.index() < index {
+            (index, byte) = (0, 0);
+        }
+        let ahead = self.text.get(byte..).unwrap_or_default();
+        byte += split_chars(ahead, mark.index() - index).0.len();
+        self.cursor = (mark.index(), byte);
+        let line = |number: usize| self.lines.get(number).copied().unwrap_or(self.text.len());
+        let mut start = line(mark.line().saturating_sub(1)).max(byte.saturating_sub(LOOK_BEHIND)).min(byte);
+        while !self.text.is_char_boundary(start) {
+            start += 1;
+        }
+        let end = line(mark.line()).max(byte);
+        (self.text.get(start..byte).unwrap_or_default(), self.text.get(byte..end).unwrap_or_default())
+    }
+
     /// Where SnakeYAML says that a scalar begins. `bare` means that it has neither tag nor anchor.
-    pub(super) fn scalar_position(&self, mark: Marker, value: &str, style: ScalarStyle, bare: bool) -> Position {
+    pub(super) fn scalar_position(&mut self, mark: Marker, value: &str, style: ScalarStyle, bare: bool) -> Position {
         match style {
             ScalarStyle::Literal | ScalarStyle::Folded if bare => self.block_header(mark, value),
             ScalarStyle::Plain if bare && value.is_empty() => self.missing_scalar(mark),
@@ -60,8 +83,8 @@ impl<'a> Text<'a> {
     }
 
     /// Whether the anchor or alias at `mark`, perhaps behind a tag, has a name that SnakeYAML does not take.
-    pub(super) fn has_bad_name(&self, mark: Marker) -> bool {
-        let (_, text) = split_chars(self.line(mark.line()), mark.col());
+    pub(super) fn has_bad_name(&mut self, mark: Marker) -> bool {
+        let (_, text) = self.around(mark);
         text.split([' ', '\t', '\r', '\n', ',', '[', ']', '{', '}'])
             .filter(|word| !word.is_empty())
             .take(2)
@@ -70,25 +93,25 @@ impl<'a> Text<'a> {
     }
 
     /// A missing scalar stands right behind the `:` or `-` that announces it.
-    fn missing_scalar(&self, mark: Marker) -> Position {
-        let line = self.line(mark.line());
-        let (before, after) = split_chars(line, mark.col());
+    fn missing_scalar(&mut self, mark: Marker) -> Position {
+        let (before, after) = self.around(mark);
         if after.starts_with(':') {
             return self.at(mark.line(), mark.col() + 1);
         }
         let code = [" #", "\t#"].iter().filter_map(|comment| before.find(comment)).min();
         let code = before.get(..code.unwrap_or(before.len())).unwrap_or_default().trim_end();
         if code.ends_with('-') {
-            return self.at(mark.line(), code.chars().count());
+            let behind = before.get(code.len()..).unwrap_or_default().chars().count();
+            return self.at(mark.line(), mark.col().saturating_sub(behind));
         }
         self.position(mark)
     }
 
     /// The parser reports the first line of the content of a block scalar, SnakeYAML the `|` or `>`.
-    fn block_header(&self, mark: Marker, value: &str) -> Position {
-        let (before, after) = split_chars(self.line(mark.line()), mark.col());
+    fn block_header(&mut self, mark: Marker, value: &str) -> Position {
+        let (_, after) = self.around(mark);
         if value.trim_start_matches('\n').is_empty() && is_block_header(after) {
-            return self.at(mark.line(), before.chars().count());
+            return self.position(mark);
         }
         let mut number = mark.line();
         while number > 1 {

@@ -10,21 +10,21 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use indexmap::IndexMap;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
 
-use super::node::{Content, Key, KeyKind, Node, Nodes};
-use super::scalar::{self, Scalar};
+use super::flatten::Flattener;
+use super::node::{Content, Nodes};
+use super::scalar;
 use super::text::{self, Position, Shift, TabWatch, Text};
-use super::{LoadError, Property, PropertySource, check_size, number_documents};
-use crate::value::{Origin, Value};
+use super::{LoadError, PropertySource, check_size, number_documents};
+use crate::value::Origin;
 
 /// Deepest nesting, scalars counted (SnakeYAML's default).
 pub const MAX_DEPTH: usize = 50;
 /// Most nodes of a file after aliases are expanded.
 pub const MAX_NODES: usize = 1_000_000;
 /// Most bytes of keys and values of a file after aliases are expanded.
-pub const MAX_EXPANDED: usize = 64 << 20;
+pub const MAX_EXPANDED: usize = 128 << 20;
 
 /// Most scalars with escaped surrogate pairs in a file; each costs a pass.
 const MAX_REPAIRS: usize = 100;
@@ -61,7 +61,10 @@ pub fn load(name: &str, bytes: &[u8]) -> Result<Vec<PropertySource>, LoadError> 
     }
     let mut repaired = None;
     let mut shifts = Vec::new();
-    for _ in 0..MAX_REPAIRS {
+    for pass in 1.. {
+        if pass > MAX_REPAIRS.min(MAX_EXPANDED / (text.len() + 1) + 1) {
+            break;
+        }
         let current = repaired.as_deref().unwrap_or(text);
         match Loader::new(&file, current, &shifts).load() {
             Ok(documents) => return Ok(number_documents(name, documents)),
@@ -72,7 +75,8 @@ pub fn load(name: &str, bytes: &[u8]) -> Result<Vec<PropertySource>, LoadError> 
             },
         }
     }
-    Err(LoadError::TooLarge { file: name.to_owned(), limit: MAX_REPAIRS, unit: "texts with escaped surrogates" })
+    let reason = "too many texts with escaped surrogate pairs, write the characters themselves".to_owned();
+    Err(LoadError::Syntax { origin: Origin::source_only(file), reason })
 }
 
 /// What ends a pass.
@@ -96,8 +100,7 @@ struct Loader<'a> {
     nodes: Nodes,
     anchors: HashMap<usize, usize>,
     stack: Vec<Frame>,
-    flattened: usize,
-    expanded: usize,
+    flattener: Flattener,
 }
 
 /// A collection whose end was not seen yet.
@@ -121,8 +124,7 @@ impl<'a> Loader<'a> {
             nodes: Nodes::new(file),
             anchors: HashMap::new(),
             stack: Vec::new(),
-            flattened: 0,
-            expanded: 0,
+            flattener: Flattener::default(),
         }
     }
 
@@ -154,7 +156,7 @@ impl<'a> Loader<'a> {
                 }
                 Event::DocumentEnd => {
                     if let Some(root) = root.take() {
-                        documents.extend(self.document(root)?);
+                        documents.extend(self.flattener.document(&self.nodes, root)?);
                     }
                     continue;
                 }
@@ -264,102 +266,6 @@ impl<'a> Loader<'a> {
         Ok(index)
     }
 
-    /// Flattens a document; `None` if Spring skips it.
-    fn document(&mut self, root: usize) -> Result<Option<PropertySource>, LoadError> {
-        let nodes = self.nodes.take();
-        let mut source = PropertySource::new(self.file.clone());
-        match &nodes[root].content {
-            Content::Scalar(Scalar::Value(value)) if value.is_null() || value.as_str() == Some("") => {
-                return Ok(None);
-            }
-            Content::Sequence(items) if items.is_empty() => return Ok(None),
-            Content::Mapping(entries) => self.flatten_map(&nodes, entries, "", false, &mut source)?,
-            _ => self.flatten(&nodes, root, "document", false, &mut source)?,
-        }
-        Ok(Some(source))
-    }
-
-    fn flatten_map(
-        &mut self,
-        nodes: &[Node],
-        entries: &IndexMap<Key, usize>,
-        path: &str,
-        in_list: bool,
-        source: &mut PropertySource,
-    ) -> Result<(), LoadError> {
-        for (key, value) in entries {
-            let key = match key.kind {
-                KeyKind::Text => key.text.clone(),
-                // Java casts the keys of a map in a list to text, which only text survives.
-                _ if in_list => {
-                    return Err(self.nodes.syntax_at(nodes[*value].position, "a key of a map in a list must be text"));
-                }
-                _ => format!("[{}]", key.text),
-            };
-            self.flatten(nodes, *value, &join(path, &key), in_list, source)?;
-        }
-        Ok(())
-    }
-
-    fn flatten(
-        &mut self,
-        nodes: &[Node],
-        node: usize,
-        path: &str,
-        in_list: bool,
-        source: &mut PropertySource,
-    ) -> Result<(), LoadError> {
-        self.flattened += 1;
-        if self.flattened > MAX_NODES {
-            return Err(self.nodes.too_large(MAX_NODES, "nodes after expanding aliases"));
-        }
-        let Node { content, position } = &nodes[node];
-        match content {
-            Content::Scalar(Scalar::Merge) => return Err(self.nodes.syntax_at(*position, "`<<` is not a value")),
-            Content::Scalar(Scalar::Value(value)) => {
-                let value = if value.is_null() { Value::from("") } else { value.clone() };
-                self.put(source, path, value, Some(*position))?;
-            }
-            Content::Sequence(items) if items.is_empty() => self.put(source, path, "".into(), Some(*position))?,
-            Content::Sequence(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    self.flatten(nodes, *item, &join(path, &format!("[{index}]")), true, source)?;
-                }
-            }
-            Content::Mapping(entries) => self.flatten_map(nodes, entries, path, in_list, source)?,
-            // The elements of a set are keys, for which Spring tracks no origin.
-            Content::Set(entries) if entries.is_empty() => self.put(source, path, "".into(), None)?,
-            Content::Set(entries) => {
-                for (index, key) in entries.keys().enumerate() {
-                    let value = match key.kind {
-                        KeyKind::Bool => Value::Bool(key.text == "true"),
-                        KeyKind::Integer => Value::integer(&key.text).unwrap_or_else(|| key.text.as_str().into()),
-                        KeyKind::Float => Value::json_number(&key.text).unwrap_or_else(|| key.text.as_str().into()),
-                        KeyKind::Text | KeyKind::Collection => key.text.as_str().into(),
-                    };
-                    self.put(source, &join(path, &format!("[{index}]")), value, None)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn put(
-        &mut self,
-        source: &mut PropertySource,
-        key: &str,
-        value: Value,
-        position: Option<Position>,
-    ) -> Result<(), LoadError> {
-        self.expanded += key.len() + value.as_str().map_or(8, str::len);
-        if self.expanded > MAX_EXPANDED {
-            return Err(self.nodes.too_large(MAX_EXPANDED, "bytes after expanding aliases"));
-        }
-        let origin = position.map(|position| self.nodes.origin(position));
-        source.insert(key, Property::new(value, origin));
-        Ok(())
-    }
-
     fn syntax(&self, mark: Marker, reason: &str) -> LoadError {
         self.nodes.syntax_at(self.text.position(mark), reason)
     }
@@ -378,18 +284,6 @@ impl<'a> Loader<'a> {
 
     fn too_deep(&self, mark: Marker) -> LoadError {
         self.syntax(mark, &format!("nested deeper than {MAX_DEPTH} levels"))
-    }
-}
-
-/// `YamlProcessor.buildFlattenedMap`: a key that begins with a bracket follows without a dot; a blank path counts as
-/// none.
-fn join(path: &str, key: &str) -> String {
-    if path.trim().is_empty() {
-        key.to_owned()
-    } else if key.starts_with('[') {
-        format!("{path}{key}")
-    } else {
-        format!("{path}.{key}")
     }
 }
 
@@ -535,7 +429,7 @@ mod tests {
             bomb.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
         }
         assert!(load(&bomb).unwrap_err().contains("nodes after expanding aliases"));
-        let wide = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), "*a, ".repeat(100));
+        let wide = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), "*a, ".repeat(150));
         assert!(load(&wide).unwrap_err().contains("bytes after expanding aliases"));
         let deep = format!("a: {}1{}\n", "[".repeat(48), "]".repeat(48));
         assert!(load(&deep).is_ok());
@@ -544,6 +438,30 @@ mod tests {
         let deep = "[".repeat(100_000);
         assert!(load(&deep).is_err());
         assert!(super::load("f", &vec![b' '; super::super::MAX_FILE + 1]).unwrap_err().to_string().contains("bytes"));
+    }
+
+    #[test]
+    fn chains_of_aliases_and_merges_are_capped() {
+        let mut chain = "a0: &a0 [x]\n".to_owned();
+        (1..5000).for_each(|level| chain.push_str(&format!("a{level}: &a{level} [*a{}]\n", level - 1)));
+        assert!(load(&chain).unwrap_err().contains("aliases nested deeper"));
+        assert!(load(&format!("{chain}? *a4999\n: 1\n")).unwrap_err().contains("aliases nested deeper"));
+        let keys: Vec<_> = (0..1200).map(|number| format!("k{number}: 1")).collect();
+        let mut merges = format!("b: &b {{{}}}\n", keys.join(", "));
+        (0..1200).for_each(|number| merges.push_str(&format!("m{number}: {{<<: *b}}\n")));
+        assert!(load(&merges).unwrap_err().contains("merged entries"));
+        let path = format!("? {}\n: [{}]\n", "k".repeat(1 << 20), "{}, ".repeat(1000));
+        assert!(load(&path).unwrap_err().contains("bytes after expanding"));
+    }
+
+    #[test]
+    fn long_lines_take_linear_time() {
+        let started = std::time::Instant::now();
+        let missing = format!("{{{}}}", (0..30_000).map(|number| format!("k{number}: ,")).collect::<String>());
+        assert_eq!(load(&missing).unwrap().len(), 30_000);
+        let anchors = format!("[{}]", (0..30_000).map(|number| format!("&a{number} x,")).collect::<String>());
+        assert_eq!(load(&anchors).unwrap().len(), 30_000);
+        assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
     }
 
     proptest::proptest! {
