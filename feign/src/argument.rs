@@ -50,6 +50,9 @@ pub(crate) enum PieceKind {
     Key,
 }
 
+/// Bytes of text set aside per parameter.
+const ROOM: usize = 32;
+
 /// One text of one argument, to read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PieceText<'a> {
@@ -59,6 +62,11 @@ pub(crate) struct PieceText<'a> {
 }
 
 impl Arguments {
+    /// With room for the texts of most calls.
+    pub(crate) fn with_room(parameters: usize) -> Self {
+        Self { text: String::with_capacity(parameters * ROOM), pieces: Vec::with_capacity(parameters), failed: false }
+    }
+
     /// Takes the argument of `parameter`.
     pub(crate) fn of(&mut self, parameter: u16) -> Values<'_> {
         Values { arguments: self, parameter, kind: PieceKind::Value }

@@ -39,6 +39,8 @@ pub(crate) struct Call {
     pub(crate) streamed: bool,
     /// The URI was given with the call.
     pub(crate) own_uri: bool,
+    /// Neither base URL nor method have a path: a request line needs one, log and messages show none, as in Feign.
+    pub(crate) no_path: bool,
 }
 
 /// How a request's body is logged.
@@ -83,6 +85,19 @@ impl CallInfo {
 
     pub(crate) fn call(&self) -> &Call {
         &self.0
+    }
+
+    /// `uri` as log and messages show it.
+    pub(crate) fn shown(&self, uri: &Uri) -> String {
+        let mut shown = self.0.resolved.redact.uri(uri);
+        if self.0.no_path
+            && let Some(start) = shown.find("://").map(|at| at + 3)
+            && let Some(slash) = shown[start..].find('/')
+        {
+            shown.remove(start + slash);
+        }
+        shown.push_str(&self.plan().fragment);
+        shown
     }
 
     pub(crate) fn sink(&self) -> &LogSink {

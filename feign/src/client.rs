@@ -117,7 +117,9 @@ impl Core {
         let resolved = resolve(&context, &meta, &overrides, &reader)?;
         let methods = meta.methods.iter().map(|method| MethodPlan::compile(&meta, method, &reader));
         let methods = methods.collect::<Result<_>>()?;
-        context.register(reader.context_id());
+        if let Hosts::Client = hosts {
+            context.register(reader.context_id());
+        }
         Ok(Self {
             context,
             meta,
@@ -220,15 +222,14 @@ impl Client {
 
     /// Begins a call of the method at this position in [`ClientMeta::methods`].
     pub fn call(&self, method: usize) -> Call {
-        let fault = if method < self.0.methods.len() {
-            None
-        } else {
-            Some(Error::config(format!("client `{}` has no method {method}", self.0.meta.trait_name)))
+        let (parameters, fault) = match self.0.methods.get(method) {
+            Some(plan) => (plan.parameters.len(), None),
+            None => (0, Some(Error::config(format!("client `{}` has no method {method}", self.0.meta.trait_name)))),
         };
         Call {
             core: Arc::clone(&self.0),
             method,
-            arguments: Arguments::default(),
+            arguments: Arguments::with_room(parameters),
             body: BodyValue::None,
             uri: None,
             options: None,
@@ -259,6 +260,7 @@ impl Client {
                 },
                 streamed: shape.reads == Reads::Raw,
                 own_uri: true,
+                no_path: false,
                 resolved,
             }),
             request,
@@ -388,6 +390,7 @@ impl Call {
                 body: kind,
                 streamed: reads == Reads::Raw,
                 own_uri: own_base.is_some(),
+                no_path: plan.path.is_empty() && own_base.as_ref().unwrap_or(&resolved.base).prefix.is_empty(),
                 resolved,
                 core: self.core,
             }),
@@ -454,7 +457,7 @@ impl Sent {
         RequestContext {
             method_key: Arc::clone(&info.plan().key),
             method: self.method.clone(),
-            url: info.settings().redact.uri(&self.uri),
+            url: info.shown(&self.uri),
         }
     }
 }
@@ -509,7 +512,7 @@ impl Answer<'_> {
     async fn read(&self, body: Body) -> Result<Bytes> {
         let cap = self.info.settings().max_response;
         timeout::read(body, cap, self.info.read_timeout()).await.map_err(|failure| {
-            let url = self.info.settings().redact.uri(&self.sent.uri);
+            let url = self.info.shown(&self.sent.uri);
             Error::of_body(self.info, &self.sent.method, url, &self.head, failure)
         })
     }

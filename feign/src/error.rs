@@ -541,7 +541,12 @@ fn status_message(request: &RequestContext, response: &ErrorResponse) -> String 
     if response.body.len() < SHOWN_WHOLE_BELOW {
         out.push_str(&body);
     } else {
-        out.extend(body.chars().take(SHOWN_CHARS));
+        // Java counts UTF-16 units.
+        let mut units = 0;
+        out.extend(body.chars().take_while(|c| {
+            units += c.len_utf16();
+            units <= SHOWN_CHARS
+        }));
         let _ = write!(out, "... ({} bytes)", response.body.len());
     }
     out.push(']');

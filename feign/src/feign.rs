@@ -325,7 +325,7 @@ impl Context {
     pub(crate) fn register(&self, context_id: &str) {
         let mut known = self.context_ids.lock().unwrap_or_else(PoisonError::into_inner);
         if !known.insert(context_id.to_owned()) {
-            tracing::debug!(target: "vernal_feign", context_id, "another client has the same context id");
+            tracing::warn!(target: "vernal_feign", context_id, "a client of this context id was built before");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use regex_lite::Regex;
 
 use crate::encode::{self, Keep};
@@ -20,6 +20,8 @@ pub(crate) struct MethodPlan {
     pub(crate) path: Vec<PlanPart>,
     pub(crate) has_variables: bool,
     pub(crate) query: Vec<PlanQuery>,
+    /// With its `#`: only shown.
+    pub(crate) fragment: String,
     /// Headers without variables.
     pub(crate) static_headers: HeaderMap,
     /// Headers with variables.
@@ -113,9 +115,9 @@ impl MethodPlan {
         headers.add_level(client.headers.iter().map(|header| reader.resolve(header)).collect::<Result<Vec<_>>>()?)?;
         let mut own = Vec::new();
         // Only the first is sent (spring-cloud-openfeign 5.0 `SpringMvcContract`).
-        own.extend(method.produces.first().filter(|value| !value.is_empty()).map(|value| format!("{ACCEPT}: {value}")));
+        own.extend(method.produces.first().filter(|value| !value.is_empty()).map(|value| format!("Accept: {value}")));
         own.extend(
-            method.consumes.first().filter(|value| !value.is_empty()).map(|value| format!("{CONTENT_TYPE}: {value}")),
+            method.consumes.first().filter(|value| !value.is_empty()).map(|value| format!("Content-Type: {value}")),
         );
         own.extend(method.headers.iter().map(|header| reader.resolve(header)).collect::<Result<Vec<_>>>()?);
         headers.add_level(own)?;
@@ -142,6 +144,7 @@ impl MethodPlan {
             has_variables: path.iter().any(|part| matches!(part, PlanPart::Argument { .. })),
             path,
             query,
+            fragment: template.fragment,
             static_headers,
             headers: dynamic,
             spelling,

@@ -23,6 +23,8 @@ pub(crate) enum Part {
 pub(crate) struct PathTemplate {
     pub(crate) path: Vec<Part>,
     pub(crate) query: Vec<QueryPart>,
+    /// With its `#`. Never sent, but logged.
+    pub(crate) fragment: String,
 }
 
 /// A pair of the literal query.
@@ -38,7 +40,7 @@ pub(crate) struct QueryPart {
 const MAX_EXPRESSION: usize = 10_000;
 
 impl PathTemplate {
-    /// Reads the path template of a method. A `/` is put in front if there is none; a fragment is cut off.
+    /// Reads the path template of a method. A `/` is put in front if there is none.
     ///
     /// # Errors
     ///
@@ -52,7 +54,7 @@ impl PathTemplate {
         if text.contains('\\') {
             return Err(Error::config(format!("path `{text}` has a backslash")));
         }
-        let text = &text[..outside_braces(text, '#').unwrap_or(text.len())];
+        let (text, fragment) = text.split_at(outside_braces(text, '#').unwrap_or(text.len()));
         let (path, query) = match outside_braces(text, '?') {
             Some(at) => (&text[..at], &text[at + 1..]),
             None => (text, ""),
@@ -65,7 +67,7 @@ impl PathTemplate {
         let pairs = split_outside_braces(query, '&');
         let query =
             pairs.into_iter().filter(|pair| !pair.is_empty()).map(QueryPart::parse).collect::<Result<_, _>>()?;
-        Ok(Self { path: parts, query })
+        Ok(Self { path: parts, query, fragment: fragment.to_owned() })
     }
 
     /// The names of all variables.

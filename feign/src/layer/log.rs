@@ -69,8 +69,7 @@ impl<'a> Attempt<'a> {
             return None;
         }
         let log = Self { info, method: request.method().clone(), uri: request.uri().clone(), start: Instant::now() };
-        let redact = &info.settings().redact;
-        log.line(format_args!("---> {} {} HTTP/1.1", log.method, redact.uri(&log.uri)));
+        log.line(format_args!("---> {} {} HTTP/1.1", log.method, info.shown(&log.uri)));
         if level >= LogLevel::Headers {
             let body = request.body().in_memory();
             let length = body.as_ref().map_or(0, Bytes::len);
@@ -130,7 +129,7 @@ impl<'a> Attempt<'a> {
         let bytes = match timeout::read(body, settings.max_response, self.info.read_timeout()).await {
             Ok(bytes) => bytes,
             Err(failure) => {
-                let url = settings.redact.uri(&self.uri);
+                let url = self.info.shown(&self.uri);
                 let error = Error::of_body(self.info, &self.method, url, &parts, failure);
                 self.error(error.java(), &error);
                 // The kind is not looked at: the error inside comes out again at the top.

@@ -22,89 +22,87 @@ use crate::settings::Relaxed;
 use crate::value::{plain, text, texts, to_base64};
 
 #[derive(Debug, Clone, Deserialize)]
-pub struct Case {
-    pub case: String,
-    pub client: ClientOf,
-    pub method: MethodOf,
-    pub arguments: Vec<Value>,
+pub(crate) struct Case {
+    pub(crate) case: String,
+    pub(crate) client: ClientOf,
+    pub(crate) method: MethodOf,
+    pub(crate) arguments: Vec<Value>,
     #[serde(default)]
-    pub config: BTreeMap<String, Value>,
-    pub canned_responses: Vec<Canned>,
+    pub(crate) config: BTreeMap<String, Value>,
+    pub(crate) canned_responses: Vec<Canned>,
     #[serde(default)]
-    pub canned_responses_b: Vec<Canned>,
+    pub(crate) canned_responses_b: Vec<Canned>,
     #[serde(default)]
-    pub expect_requests: Vec<Value>,
-    pub expect_result: Option<Value>,
-    pub expect_error: Option<Value>,
+    pub(crate) expect_requests: Vec<Value>,
+    pub(crate) expect_result: Option<Value>,
+    pub(crate) expect_error: Option<Value>,
     #[serde(default)]
-    pub expect_log: Vec<String>,
-    #[serde(flatten)]
-    pub rest: BTreeMap<String, Value>,
+    pub(crate) expect_log: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-pub struct ClientOf {
+pub(crate) struct ClientOf {
     #[serde(rename = "trait")]
-    pub trait_name: String,
-    pub name: String,
-    pub context_id: Option<String>,
-    pub path: Option<String>,
-    pub url: Option<String>,
-    pub dismiss_404: Option<bool>,
-    pub collection_format: Option<String>,
-    pub fallback: Option<Value>,
-    pub fallback_factory: Option<Value>,
+    pub(crate) trait_name: String,
+    pub(crate) name: String,
+    pub(crate) context_id: Option<String>,
+    pub(crate) path: Option<String>,
+    pub(crate) url: Option<String>,
+    pub(crate) dismiss_404: Option<bool>,
+    pub(crate) collection_format: Option<String>,
+    pub(crate) fallback: Option<Value>,
+    pub(crate) fallback_factory: Option<Value>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-pub struct MethodOf {
-    pub name: String,
-    pub key: String,
-    pub verb: String,
-    pub path: String,
+pub(crate) struct MethodOf {
+    pub(crate) name: String,
+    pub(crate) key: String,
+    pub(crate) verb: String,
+    pub(crate) path: String,
     #[serde(default)]
-    pub consumes: Vec<String>,
+    pub(crate) consumes: Vec<String>,
     #[serde(default)]
-    pub produces: Vec<String>,
+    pub(crate) produces: Vec<String>,
     #[serde(default)]
-    pub headers: Vec<String>,
+    pub(crate) headers: Vec<String>,
     #[serde(default)]
-    pub params: Vec<String>,
-    pub collection_format: Option<String>,
-    pub returns: String,
+    pub(crate) params: Vec<String>,
+    pub(crate) collection_format: Option<String>,
+    pub(crate) returns: String,
     #[serde(default)]
-    pub parameters: Vec<ParameterOf>,
+    pub(crate) parameters: Vec<ParameterOf>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-pub struct ParameterOf {
-    pub name: String,
+pub(crate) struct ParameterOf {
+    pub(crate) name: String,
     #[serde(rename = "type")]
-    pub type_name: String,
+    pub(crate) type_name: String,
     #[serde(rename = "in")]
-    pub place: String,
-    pub wire_name: Option<String>,
+    pub(crate) place: String,
+    pub(crate) wire_name: Option<String>,
 }
 
 /// Where things listen while a case runs.
 #[derive(Debug, Clone)]
-pub struct Ports {
-    pub a: u16,
-    pub b: u16,
-    pub refused: u16,
-    pub blackhole: u16,
+pub(crate) struct Ports {
+    pub(crate) a: u16,
+    pub(crate) b: u16,
+    pub(crate) refused: u16,
+    pub(crate) blackhole: u16,
 }
 
 /// The switches that give Feign's own bytes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     Ours,
     Compatible,
 }
 
 impl Ports {
     /// `text` with the placeholders of ports filled in.
-    pub fn fill(&self, text: &str) -> String {
+    pub(crate) fn fill(&self, text: &str) -> String {
         text.replace("${port_a}", &self.a.to_string())
             .replace("${port_b}", &self.b.to_string())
             .replace("${port_refused}", &self.refused.to_string())
@@ -113,13 +111,13 @@ impl Ports {
 }
 
 impl ParameterOf {
-    pub fn wire_name(&self) -> &str {
+    pub(crate) fn wire_name(&self) -> &str {
         self.wire_name.as_deref().unwrap_or(&self.name)
     }
 }
 
 impl MethodOf {
-    pub fn verb(&self) -> &str {
+    pub(crate) fn verb(&self) -> &str {
         if self.verb.starts_with("GET") { "GET" } else { &self.verb }
     }
 }
@@ -138,7 +136,7 @@ fn format(name: &str) -> CollectionFormat {
 }
 
 /// The description of the client, as if a macro had read the interface.
-pub fn meta(case: &Case, ports: &Ports, mode: Mode) -> ClientMeta {
+pub(crate) fn meta(case: &Case, ports: &Ports, mode: Mode) -> ClientMeta {
     let encoded = mode == Mode::Compatible;
     let mut method = MethodMeta::new(&case.method.name, case.method.verb().parse().unwrap(), &case.method.path);
     for media_type in &case.method.consumes {
@@ -245,7 +243,7 @@ impl Discover for Simple {
 /// The error of `SeedBeans`.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Seed(pub String);
+pub(crate) struct Seed(pub(crate) String);
 
 struct SeedBeans;
 
@@ -275,13 +273,13 @@ impl Interceptor for Appends {
     }
 }
 
-pub fn components(case: &Case) -> Vec<&str> {
+pub(crate) fn components(case: &Case) -> Vec<&str> {
     let names = case.config.get("components").and_then(Value::as_array);
     names.into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 /// The client of a case in a context of its own.
-pub fn client(case: &Case, ports: &Ports, mode: Mode) -> Result<Client, Error> {
+pub(crate) fn client(case: &Case, ports: &Ports, mode: Mode) -> Result<Client, Error> {
     let mut instances = vec![ServiceInstance::new("order-service", "127.0.0.1", ports.a)];
     if case.config.contains_key("instances") {
         instances.push(ServiceInstance::new("order-service", "127.0.0.1", ports.b));
@@ -353,10 +351,10 @@ fn give(call: &mut Call, parameter: u16, described: &ParameterOf, argument: &Val
 }
 
 /// What came back, in the notation of the recordings.
-pub type Outcome = Result<Value, Error>;
+pub(crate) type Outcome = Result<Value, Error>;
 
 /// Makes the call of a case.
-pub async fn run(case: &Case, client: &Client, ports: &Ports) -> Outcome {
+pub(crate) async fn run(case: &Case, client: &Client, ports: &Ports) -> Outcome {
     let mut call = client.call(0);
     for (position, described) in case.method.parameters.iter().enumerate() {
         let argument = case.arguments.get(position).unwrap_or(&Value::Null);
@@ -389,6 +387,9 @@ pub async fn run(case: &Case, client: &Client, ports: &Ports) -> Outcome {
         "Optional<String>" => {
             send(call, (&&&Returning::<Option<String>>::new()).shape(), |text| some(text, Value::from)).await
         }
+        optional if optional.starts_with("Optional<") => {
+            send(call, (&&&Returning::<Option<Value>>::new()).shape(), |value| some(value, |value| value)).await
+        }
         "List<Order>" => send(call, (&&&Returning::<Vec<Order>>::new()).shape(), |orders| json!(orders)).await,
         list if list.starts_with("List<") => send(call, (&&&Returning::<Vec<Value>>::new()).shape(), Value::from).await,
         map if map.starts_with("Map<") => {
@@ -409,7 +410,7 @@ fn show_response(response: http::Response<Bytes>) -> Value {
 }
 
 /// Lower-case names, the values of a repeated one last first: as the JDK hands them over.
-pub fn headers(headers: &http::HeaderMap) -> Value {
+pub(crate) fn headers(headers: &http::HeaderMap) -> Value {
     let mut out = BTreeMap::new();
     for name in headers.keys() {
         let values: Vec<String> = headers

@@ -4,6 +4,8 @@
 //! error, and log lines are the recorded ones; or when they are what a deliberate deviation gives (`rules.rs`, listed
 //! in the crate's docs). Everything else fails.
 
+#![allow(clippy::unwrap_used, clippy::needless_borrow, reason = "a test; references choose how arguments are sent")]
+
 mod case;
 mod rules;
 mod server;
@@ -123,13 +125,15 @@ impl Tally {
         let list = |counts: &BTreeMap<&str, usize>| {
             counts.iter().map(|(name, count)| format!("{name}: {count}")).collect::<Vec<_>>().join(", ")
         };
-        println!(
-            "{name}: {} run, {} passed, deviations [{}], not built [{}]",
+        let line = format!(
+            "{name}: {} run, {} passed, deviations [{}], not built [{}]\n",
             self.run,
             self.passed,
             list(&self.deviations),
             list(&self.not_built)
         );
+        // Not through `print!`, which the harness swallows: the counts are to be read.
+        std::io::Write::write_all(&mut std::io::stdout(), line.as_bytes()).unwrap();
     }
 }
 
@@ -177,6 +181,11 @@ async fn judge(case: &Case, refused: u16, blackhole: u16) -> Verdict {
     let deviation = rules::deviation(case);
     if let Some((tag, Ours::NotExpressible)) = deviation {
         return Verdict::Deviated(tag);
+    }
+    let none = Ports { a: 0, b: 0, refused, blackhole };
+    let key = case::meta(case, &none, Mode::Ours).methods[0].key(&case.client.trait_name);
+    if key != case.method.key {
+        return Verdict::Failed(format!("method key `{key}` instead of `{}`", case.method.key));
     }
     let observed = observe(case, refused, blackhole, Mode::Ours).await;
     let difference = match compare(case, &observed) {
@@ -306,7 +315,7 @@ fn own_headers(headers: &[(String, String)]) -> Vec<(String, String)> {
 
 fn error_equals(case: &Case, error: &Error, recorded: &Value, ports: &Ports) -> Result<(), String> {
     let class = recorded["type"].as_str().unwrap_or_default();
-    let message = recorded["message"].as_str().map(|text| ports.fill(text));
+    let message = recorded["message"].as_str().map(|text| without_secrets(&ports.fill(text)));
     let fail = |what: &str| Err(format!("{what}: {error:?} instead of {recorded}"));
     let same_status = || match recorded["status"].as_i64() {
         Some(-1) | None => error.status().is_none(),
@@ -340,6 +349,8 @@ fn error_equals(case: &Case, error: &Error, recorded: &Value, ports: &Ports) -> 
                 return fail("error");
             }
         }
+        // What a description cannot say is refused when the client is built, there and here.
+        class if class.starts_with("java.lang.Illegal") && error.kind() == ErrorKind::Config => {}
         class if class.starts_with("feign.") => {
             if Some(error.to_string()) != message || !same_status() {
                 return fail(&format!("message `{error}` or status {:?}", error.status()));
@@ -380,7 +391,55 @@ fn retry_after(error: &Error, recorded: &Value) -> Result<(), String> {
 
 // ===== log =====
 
-const HIDDEN: [&str; 6] = ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token"];
+/// The headers of spec 4.5.
+const HIDDEN: [&str; 14] = [
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "set-cookie",
+    "x-api-key",
+    "api-key",
+    "apikey",
+    "x-auth-token",
+    "x-access-token",
+    "x-csrf-token",
+    "x-xsrf-token",
+    "x-config-token",
+    "x-vault-token",
+    "x-amz-security-token",
+];
+
+/// The query pairs of spec 4.5.
+const HIDDEN_PAIRS: [&str; 14] = [
+    "access_token",
+    "token",
+    "id_token",
+    "refresh_token",
+    "password",
+    "passwd",
+    "secret",
+    "client_secret",
+    "api_key",
+    "apikey",
+    "key",
+    "sig",
+    "signature",
+    "code",
+];
+
+/// Bodies in the log are cut there (spec 4.4).
+const MAX_LOGGED: usize = 65_536;
+
+/// The text with the values of secret query pairs hidden.
+fn without_secrets(text: &str) -> String {
+    let Some((start, query)) = text.split_once('?') else { return text.to_owned() };
+    let end = query.find([' ', ']']).unwrap_or(query.len());
+    let pairs = query[..end].split('&').map(|pair| match pair.split_once('=') {
+        Some((name, _)) if HIDDEN_PAIRS.contains(&name.to_lowercase().as_str()) => format!("{name}=<hidden>"),
+        _ => pair.to_owned(),
+    });
+    format!("{start}?{}{}", pairs.collect::<Vec<_>>().join("&"), &query[end..])
+}
 
 /// Whether the log is the recorded one but for what must be hidden.
 fn log(case: &Case, observed: &Observed) -> Result<bool, String> {
@@ -394,9 +453,23 @@ fn log(case: &Case, observed: &Observed) -> Result<bool, String> {
             *line = format!("{name}: <hidden>");
             redacted = true;
         }
+        if line.contains("] ---> ") && without_secrets(line) != *line {
+            *line = without_secrets(line);
+            redacted = true;
+        }
+        if let Some((prefix, body)) = line.clone().split_once("] ")
+            && body.len() > MAX_LOGGED
+        {
+            let cut = (0..=MAX_LOGGED).rev().find(|at| body.is_char_boundary(*at)).unwrap_or(0);
+            *line = format!("{prefix}] {} ... ({} bytes)", &body[..cut], body.len());
+            redacted = true;
+        }
     }
     let same = expected.len() == observed.log.len()
-        && expected.iter().zip(&observed.log).all(|(expected, ours)| line_matches(expected, ours));
+        && expected
+            .iter()
+            .zip(&observed.log)
+            .all(|(expected, ours)| line_matches(expected, ours) || same_line(case, ours, expected));
     if same { Ok(redacted) } else { Err(format!("log {:#?} instead of {expected:#?}", observed.log)) }
 }
 
@@ -453,8 +526,12 @@ fn deviates(case: &Case, observed: &Observed, ours: &Ours) -> Result<(), String>
                 (Some(ErrorKind::Connect | ErrorKind::Timeout(Phase::Connect)), Kind::Connect) => true,
                 // The text is Feign's, though the error is not a 503.
                 (Some(ErrorKind::NoInstance), Kind::NoInstance) => {
-                    let recorded = case.expect_error.as_ref().and_then(|error| error["message"].as_str());
-                    observed.outcome.as_ref().err().map(ToString::to_string).as_deref() == recorded
+                    let recorded = case.expect_error.as_ref();
+                    let ours = observed.outcome.as_ref().err().map(ToString::to_string).unwrap_or_default();
+                    match recorded.filter(|error| error["status"] == 503).and_then(|error| error["message"].as_str()) {
+                        Some(recorded) => ours == recorded,
+                        None => ours.contains("Load balancer does not contain an instance for the service"),
+                    }
                 }
                 _ => false,
             };

@@ -11,37 +11,37 @@ use tokio::net::{TcpListener, TcpStream};
 /// An answer, as the recordings describe it.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Canned {
-    pub line: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Option<String>,
-    pub body_base64: Option<String>,
-    pub chunked: bool,
-    pub content_length: Option<u64>,
-    pub truncated_to: Option<usize>,
-    pub action: Option<String>,
-    pub delay_ms: u64,
-    pub delay_before_body_ms: u64,
+pub(crate) struct Canned {
+    pub(crate) line: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Option<String>,
+    pub(crate) body_base64: Option<String>,
+    pub(crate) chunked: bool,
+    pub(crate) content_length: Option<u64>,
+    pub(crate) truncated_to: Option<usize>,
+    pub(crate) action: Option<String>,
+    pub(crate) delay_ms: u64,
+    pub(crate) delay_before_body_ms: u64,
 }
 
 /// A request as it arrived; header values are Latin-1, as in the recordings.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
-    pub line: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Seen {
+    pub(crate) line: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// The server; ends when dropped.
-pub struct Server {
-    pub address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Server {
     /// Answers each request with the next of `answers`; the last repeats.
-    pub async fn start(answers: Vec<Canned>) -> Self {
+    pub(crate) async fn start(answers: Vec<Canned>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -60,7 +60,7 @@ impl Server {
     }
 
     /// What arrived so far.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -6,7 +6,7 @@ use vernal_commons::BoxError;
 use vernal_commons::property::PropertyResolver;
 
 /// Names are compared without case and dashes.
-pub struct Relaxed(pub Vec<(String, String)>);
+pub(crate) struct Relaxed(pub(crate) Vec<(String, String)>);
 
 fn uniform(name: &str) -> String {
     name.chars().filter(|c| *c != '-').flat_map(char::to_lowercase).collect()

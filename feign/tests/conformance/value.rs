@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Without tags: `{"$enum": "OPEN"}` is `"OPEN"`, an absent optional is `null`, a struct is its fields.
-pub fn plain(value: &Value) -> Value {
+pub(crate) fn plain(value: &Value) -> Value {
     match value {
         Value::Object(fields) if fields.contains_key("$struct") => plain(&fields["value"]),
         Value::Object(fields) if fields.len() == 1 => match fields.iter().next() {
@@ -20,7 +20,7 @@ pub fn plain(value: &Value) -> Value {
 }
 
 /// The texts of a single value or a list; `None` for what is absent.
-pub fn texts(value: &Value) -> Vec<Option<String>> {
+pub(crate) fn texts(value: &Value) -> Vec<Option<String>> {
     match value {
         Value::Array(items) => items.iter().flat_map(texts).collect(),
         Value::Null => vec![None],
@@ -29,7 +29,7 @@ pub fn texts(value: &Value) -> Vec<Option<String>> {
 }
 
 /// How a single value prints in Rust.
-pub fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Number(number) => match number.as_f64() {
@@ -41,13 +41,13 @@ pub fn text(value: &Value) -> String {
 }
 
 /// Decodes base64.
-pub fn base64(text: &str) -> Vec<u8> {
+pub(crate) fn base64(text: &str) -> Vec<u8> {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.decode(text).unwrap()
 }
 
 /// Encodes base64.
-pub fn to_base64(bytes: &[u8]) -> String {
+pub(crate) fn to_base64(bytes: &[u8]) -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
