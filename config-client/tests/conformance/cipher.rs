@@ -20,13 +20,16 @@ const NOT_BUILT: [(&str, Applies); 2] = [
 ];
 
 pub(crate) fn run(root: &Path) -> Outcome {
-    let mut outcome = Outcome { family: "config/cipher", ..Outcome::default() };
-    let vectors = std::fs::read(root.join("cipher/vectors.json"));
+    let mut outcome = Outcome::new("config/cipher");
+    let vectors = std::fs::read(root.join("vectors.json"));
     let vectors: Vec<Value> = vectors.map_or_else(|_| Vec::new(), |bytes| serde_json::from_slice(&bytes).unwrap());
     for vector in &vectors {
         match NOT_BUILT.iter().find(|(_, applies)| applies(vector)) {
-            Some((reason, _)) => *outcome.not_built.entry(reason).or_default() += 1,
-            None => outcome.count(text(vector, "id"), compare(vector)),
+            Some((reason, _)) => outcome.not_built(reason),
+            None => match compare(vector) {
+                Ok(deviation) => outcome.pass(deviation),
+                Err(difference) => outcome.fail(text(vector, "id"), &difference),
+            },
         }
     }
     outcome

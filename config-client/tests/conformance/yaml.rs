@@ -13,24 +13,27 @@ use vernal_config_client::value::write_json_text;
 use super::Outcome;
 
 pub(crate) fn run(root: &Path) -> Outcome {
-    let mut outcome = Outcome { family: "config/yaml", ..Outcome::default() };
-    let rows = std::fs::read(root.join("yaml/scalars.json"));
+    let mut outcome = Outcome::new("config/yaml");
+    let rows = std::fs::read(root.join("scalars.json"));
     let rows: Vec<Value> = rows.map_or_else(|_| Vec::new(), |bytes| serde_json::from_slice(&bytes).unwrap());
     for row in &rows {
         let text = row["text"].as_str().unwrap();
-        outcome.count(&format!("{} `{text}`", row["id"]), compare(row, text));
+        match compare(row, text) {
+            Ok(()) => outcome.pass(None),
+            Err(difference) => outcome.fail(&format!("{} `{text}`", row["id"]), &difference),
+        }
     }
     outcome
 }
 
-fn compare(row: &Value, text: &str) -> Result<Option<&'static str>, String> {
+fn compare(row: &Value, text: &str) -> Result<(), String> {
     let loaded = yaml::load("application.yml", format!("k: {text}\n").as_bytes());
     if !row["status"].is_null() {
         return match loaded {
             Ok(sources) => {
                 Err(format!("accepted as {}", sources.first().map(|source| json(source, false)).unwrap_or_default()))
             }
-            Err(error) if error.to_string().starts_with("application.yml") => Ok(None),
+            Err(error) if error.to_string().starts_with("application.yml") => Ok(()),
             Err(error) => Err(format!("the error does not begin with the place: {error}")),
         };
     }
@@ -59,7 +62,7 @@ fn compare(row: &Value, text: &str) -> Result<Option<&'static str>, String> {
             _ => return Err(format!("text of `{key}` is {found:?} instead of {expected}")),
         }
     }
-    Ok(None)
+    Ok(())
 }
 
 fn equal(what: &str, found: &str, expected: &str) -> Result<(), String> {
