@@ -328,7 +328,7 @@ pub trait BodyOptional {
     fn body(&self) -> Result<BodyValue, Error>;
 }
 
-/// Third choice: JSON. It fits every type, so that the compiler's complaint is about [`ToJson`].
+/// Third choice: JSON. It fits every type, so that the compiler's complaint is about `ToJson`.
 pub trait BodyJson<T: ?Sized> {
     /// The body.
     ///

@@ -87,7 +87,7 @@ pub trait ReturnOptional<T> {
     fn shape(&self) -> Shape<T>;
 }
 
-/// Third choice: what is read from JSON. It fits every type, so that the compiler's complaint is about [`FromJson`].
+/// Third choice: what is read from JSON. It fits every type, so that the compiler's complaint is about `FromJson`.
 #[doc(hidden)]
 pub trait ReturnJson<T> {
     fn shape(&self) -> Shape<T>
