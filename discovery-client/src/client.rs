@@ -145,6 +145,20 @@ impl EurekaClient {
         if let Some(fetch) = self.fetch.take() {
             fetch.stop(SLACK).await;
         }
+        self.deregister().await
+    }
+
+    /// Leaves the registry as [`stop`](Self::stop) does, but goes on fetching: for a service whose running requests
+    /// still call others. It cannot register again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotDeregistered`] if the registry did not confirm it. The lease will expire.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future ends the registration, maybe before the registry was told.
+    pub async fn deregister(&mut self) -> Result<(), Error> {
         let Some(registration) = self.registration.take() else { return Ok(()) };
         let ending = registration.stop(self.shutdown_limit + SLACK).await;
         let state = self.discovery.0.registration.borrow().state;
@@ -282,6 +296,20 @@ impl EurekaDiscovery {
         self.expect_fetches()?;
         let found = self.wait_until(limit, || self.0.shared.is_ready()).await;
         if found { Ok(()) } else { Err(Error::NotReady { waited: limit }) }
+    }
+
+    /// Waits for the first document, or for the first try to fail, whatever comes first: what Spring's client does
+    /// before an application starts. Returns whether there is a document.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn wait_first_try(&self, limit: Duration) -> bool {
+        if self.0.fetches {
+            let shared = &self.0.shared;
+            self.wait_until(limit, || shared.is_ready() || shared.first_failure().is_some()).await;
+        }
+        self.0.shared.is_ready()
     }
 
     /// Waits until a service has an instance to call.

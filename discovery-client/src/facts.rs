@@ -13,7 +13,7 @@ use crate::settings::EurekaInstanceSettings;
 pub struct ApplicationFacts {
     /// `spring.application.name`.
     pub name: Option<String>,
-    /// `server.port`; 0 is any free port; none without a web server.
+    /// `server.port`; 0 is any free port.
     pub port: Option<u16>,
     /// The port that the application listens on.
     pub bound_port: Option<u16>,
@@ -38,8 +38,7 @@ impl ApplicationFacts {
         Self { name: Some(name.into()), port: Some(bound_port), bound_port: Some(bound_port), ..Self::default() }
     }
 
-    /// Reads them from settings; `server.port` defaults to 8080. Without [`listening_on`](Self::listening_on) that is
-    /// the port that is registered.
+    /// Reads them from settings. Say with [`listening_on`](Self::listening_on) which port is really listened on.
     ///
     /// # Errors
     ///
@@ -55,7 +54,7 @@ impl ApplicationFacts {
         };
         Ok(Self {
             name: text("spring.application.name")?,
-            port: Some(port("server.port")?.unwrap_or(8080)),
+            port: port("server.port")?,
             bound_port: None,
             management_port: port("management.server.port")?,
             management_base_path: text("management.server.base-path")?,
@@ -86,7 +85,7 @@ impl ApplicationFacts {
         if let Some(id) = &self.vcap_instance_id {
             return id.clone();
         }
-        let port = self.port.filter(|port| *port != 0).or(self.actual_port()).map(|port| port.to_string());
+        let port = self.actual_port().map(|port| port.to_string());
         let parts = [
             Some(self.client_hostname.clone().unwrap_or_else(|| host.name.clone())),
             self.name.clone(),
@@ -133,7 +132,8 @@ impl InstanceRecord {
         let mut metadata = settings.metadata_map.clone();
         metadata.retain(|_, value| !value.is_empty());
         // Spring leaves it out when the port is not known beforehand.
-        let management_port = facts.management_port.or(facts.port).filter(|port| *port != 0);
+        let known = server_port.filter(|_| facts.port != Some(0));
+        let management_port = facts.management_port.or(known).filter(|port| *port != 0);
         if let Some(management_port) = management_port {
             metadata.entry("management.port".to_owned()).or_insert_with(|| management_port.to_string());
         }
@@ -197,6 +197,17 @@ mod tests {
         assert_eq!((record.instance_id.as_str(), record.port.number), ("h:orders:41233", 41_233));
         assert_eq!(record.status_page_url.as_deref(), Some("http://h:41233/actuator/info"));
         record.validate().unwrap();
+    }
+
+    #[test]
+    fn the_port_that_is_listened_on_counts() {
+        let properties =
+            std::collections::BTreeMap::from([("spring.application.name".to_owned(), "orders".to_owned())]);
+        let facts = ApplicationFacts::from_properties(&properties).unwrap().listening_on(9001);
+        let host = HostAddress::new("h", "10.0.0.7");
+        let record = InstanceRecord::from_settings(&EurekaInstanceSettings::default(), &facts, &host);
+        assert_eq!((record.instance_id.as_str(), record.port.number), ("h:orders:9001", 9001));
+        assert_eq!(record.metadata["management.port"], "9001");
     }
 
     #[test]

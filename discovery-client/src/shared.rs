@@ -75,6 +75,8 @@ impl Shared {
         self.update(|health| (health.consecutive_failures, health.last_error) = (failures, Some(text)));
         if !self.is_ready() {
             self.first_failure.store(Some(Arc::new(error)));
+            // Who waits for the first try looks again.
+            self.generation.send_modify(|_| {});
         }
     }
 
