@@ -10,8 +10,9 @@ use tokio::time::Instant;
 
 use crate::counters::Tally;
 use crate::destination::Scope;
+use crate::encoding::{self, Unreadable};
 use crate::error::chain;
-use crate::event::{Ack, Envelope, Kind, Target, Values};
+use crate::event::{Ack, Envelope, Kind, Malformed, Target, Values};
 use crate::id::BusId;
 use crate::transport::Message;
 
@@ -96,31 +97,37 @@ impl Inbox {
             self.tally.oversize.one();
             return Verdict::Nothing;
         }
-        if !is_json(message.content_type.as_deref()) || !is_plain(message.content_encoding.as_deref()) {
-            self.tally.unsupported.one();
-            if self.unsupported_log.ready(now) {
-                let (content_type, encoding) = (&message.content_type, &message.content_encoding);
-                tracing::warn!(?content_type, ?encoding, "ignoring a bus message of an unsupported content type");
+        let encoding = message.content_encoding.as_deref();
+        let body = match (is_json(message.content_type.as_deref()), encoding::decode(&message.body, encoding)) {
+            (true, Ok(body)) => body,
+            (false, _) | (true, Err(Unreadable::Unsupported)) => {
+                self.tally.unsupported.one();
+                if self.unsupported_log.ready(now) {
+                    let content_type = &message.content_type;
+                    tracing::warn!(?content_type, ?encoding, "ignoring a bus message of an unsupported content type");
+                }
+                return Verdict::Nothing;
             }
-            return Verdict::Nothing;
-        }
-        let judged = Envelope::read(&message.body).and_then(|envelope| self.judge_event(envelope, now, acks));
-        judged.unwrap_or_else(|error| {
-            self.tally.malformed.one();
-            if self.malformed_log.ready(now) {
-                let excerpt = message.body[..message.body.len().min(EXCERPT)].escape_ascii();
-                tracing::warn!(error = chain(&error), body = %excerpt, "ignoring a malformed bus message");
+            (true, Err(Unreadable::Oversize)) => {
+                self.tally.oversize.one();
+                return Verdict::Nothing;
             }
-            Verdict::Nothing
-        })
+            (true, Err(error @ Unreadable::Malformed(_))) => return self.malformed(&message.body, &error, now),
+        };
+        let judged = Envelope::read(&body).and_then(|envelope| self.judge_event(envelope, now, acks));
+        judged.unwrap_or_else(|error| self.malformed(&body, &error, now))
     }
 
-    fn judge_event(
-        &mut self,
-        envelope: Envelope<'_>,
-        now: Instant,
-        acks: bool,
-    ) -> Result<Verdict, crate::event::Malformed> {
+    fn malformed(&mut self, body: &[u8], error: &(dyn std::error::Error + 'static), now: Instant) -> Verdict {
+        self.tally.malformed.one();
+        if self.malformed_log.ready(now) {
+            let excerpt = body[..body.len().min(EXCERPT)].escape_ascii();
+            tracing::warn!(error = chain(error), body = %excerpt, "ignoring a malformed bus message");
+        }
+        Verdict::Nothing
+    }
+
+    fn judge_event(&mut self, envelope: Envelope<'_>, now: Instant, acks: bool) -> Result<Verdict, Malformed> {
         let origin = envelope.origin();
         let same_origin = origin.as_deref() == Some(self.id.as_str());
         match envelope.type_name().as_deref() {
@@ -218,14 +225,6 @@ fn is_json(content_type: Option<&str>) -> bool {
         Some(("application", "json" | "octet-stream") | ("text", "json")) => true,
         Some((kind, subtype)) => !kind.is_empty() && subtype.len() > "+json".len() && subtype.ends_with("+json"),
     }
-}
-
-/// Compressed bodies are not read yet.
-fn is_plain(content_encoding: Option<&str>) -> bool {
-    content_encoding.is_none_or(|encoding| {
-        let encoding = encoding.trim();
-        encoding.is_empty() || encoding.eq_ignore_ascii_case("utf-8")
-    })
 }
 
 /// The ids of our own events, and whether they have been handled here.

@@ -83,7 +83,7 @@
 //! # Limits
 //!
 //! - Events are delivered at most once. A successful publish says that the broker has the event.
-//! - Custom event types, compressed bodies and Kafka are not built; such messages are counted and ignored.
+//! - Custom event types and Kafka are not built; events of other types are counted and ignored.
 //! - Spring 5 nodes read the `ackId` of every ack as null, whoever sent it.
 //! - With acks on, one event to `n` nodes costs `n²` deliveries: switch them off above about 200 nodes.
 //! - If somebody deletes the exchange and re-declares it within a minute, events in between are missed unnoticed.
@@ -92,6 +92,7 @@ mod bus;
 mod coalesce;
 mod counters;
 pub mod destination;
+mod encoding;
 mod error;
 pub mod event;
 mod handlers;

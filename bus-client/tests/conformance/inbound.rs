@@ -1,9 +1,11 @@
 //! Messages that were sent to a Spring node, sent to a node of ours.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use flate2::read::{GzDecoder, ZlibDecoder};
 use serde_json::{Value, json};
 use vernal_bus_client::transport::Message;
 use vernal_bus_client::{Bus, BusId, BusSettings, MemoryHub, MemoryTransport, State, destination};
@@ -102,7 +104,8 @@ async fn receive(case: &Value) -> Seen {
 }
 
 fn is_refresh(case: &Value) -> bool {
-    let text = String::from_utf8(body(case)).unwrap_or_default();
+    let bytes = inflated(body(case), &case["properties"]).unwrap_or_default();
+    let text = String::from_utf8(bytes).unwrap_or_default();
     let event: Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).unwrap_or_default();
     event["type"] == "RefreshRemoteApplicationEvent"
 }
@@ -138,6 +141,7 @@ fn expectation(case: &Value) -> (Seen, Option<&'static str>) {
     if bytes.len() > MAX_BODY || !readable(properties) {
         return ignored(Some("1.6"));
     }
+    let Some(bytes) = inflated(bytes, properties) else { return ignored(Some("1.6")) };
     let Ok(text) = std::str::from_utf8(&bytes) else { return ignored(Some("1.6")) };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let fields = serde_json::from_str::<Fields<'_>>(text);
@@ -254,9 +258,23 @@ fn readable(properties: &Value) -> bool {
         let listed = ["", "application/json", "text/json", "application/octet-stream"].contains(&text.as_str());
         listed || (text.contains('/') && text.ends_with("+json") && !text.ends_with("/+json"))
     });
-    json && properties["content_encoding"]
-        .as_str()
-        .is_none_or(|text| text.is_empty() || text.eq_ignore_ascii_case("utf-8"))
+    json && ["", "utf-8", "gzip", "deflate"].contains(&encoding(properties).as_str())
+}
+
+/// The first encoding; an older one may follow.
+fn encoding(properties: &Value) -> String {
+    let all = properties["content_encoding"].as_str().unwrap_or_default();
+    all.split(',').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// The body as it was before it was compressed; none if it was not.
+fn inflated(body: Vec<u8>, properties: &Value) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    match encoding(properties).as_str() {
+        "gzip" => GzDecoder::new(&*body).read_to_end(&mut out).ok().map(|_| out),
+        "deflate" => ZlibDecoder::new(&*body).read_to_end(&mut out).ok().map(|_| out),
+        _ => Some(body),
+    }
 }
 
 /// In what ours differs from the recording.

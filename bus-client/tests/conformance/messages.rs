@@ -42,7 +42,8 @@ fn webhook(messages: &[Value], case: &Value) -> Outcome {
 }
 
 fn body(case: &Value) -> Result<&str, String> {
-    case["body"].as_str().ok_or_else(|| "no body".to_owned())
+    let text = case["body"].as_str().or_else(|| case["body_inflated"].as_str());
+    text.ok_or_else(|| "no body".to_owned())
 }
 
 fn read(case: &Value) -> Result<Event, String> {

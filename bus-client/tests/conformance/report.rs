@@ -20,7 +20,6 @@ type Applies = fn(&Value) -> bool;
 /// What no issue has asked for yet: a condition on the input of a case, and what will build it.
 pub(crate) const NOT_BUILT: &[(&str, Applies)] = &[
     ("custom event types: the event hook of the bus client", is_custom),
-    ("compressed bodies: the `compress` setting of the estate", is_compressed),
     ("a named group: one durable queue shared by several nodes", declares_shared_queue),
     ("the estate's overrides of exchange, queue name and binding", overrides_topology),
     ("a body that was not kept and can only be described", has_no_body),
@@ -43,12 +42,6 @@ fn is_custom(case: &Value) -> bool {
         (Some(name), _) => REGISTERED.contains(&name),
         (None, _) => false,
     }
-}
-
-/// Labelled as compressed, and not readable as text: that is what the label is for.
-fn is_compressed(case: &Value) -> bool {
-    let label = case["properties"]["content_encoding"].as_str().unwrap_or_default().to_ascii_lowercase();
-    ["gzip", "deflate"].iter().any(|name| label.contains(name)) && case["body"].is_null()
 }
 
 fn declares_shared_queue(case: &Value) -> bool {

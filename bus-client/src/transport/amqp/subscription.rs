@@ -26,10 +26,12 @@ const WATCH: Duration = Duration::from_secs(60);
 /// Names tried if one is taken, which takes chance or a broken broker.
 const MAX_NAMES: u32 = 3;
 
+/// Dropped without being closed, as when its task was aborted, it cancels the consumer and closes the connection in the
+/// background; in this order, since a connection lives as long as its consumer.
 pub(super) struct AmqpSubscription {
-    connection: Connection,
-    channel: Channel,
     consumer: Option<Consumer>,
+    channel: Channel,
+    connection: Connection,
     topic: String,
     queue: String,
     watch: Interval,
@@ -109,18 +111,6 @@ async fn leave(connection: &Connection, channel: &Channel, consumer: Consumer, d
         drop(timeout_at(deadline, channel.close(200, short("OK"))).await);
     }
     close_connection(connection, deadline).await;
-}
-
-/// A subscription that was not closed, because its task was aborted: the connection would stay open as long as its
-/// consumer is alive.
-impl Drop for AmqpSubscription {
-    fn drop(&mut self) {
-        // A clone shares the channel; the consumer and the connection end with the handles dropped here.
-        if let (Some(consumer), true) = (self.consumer.take(), self.connection.status().connected()) {
-            tracing::debug!(queue = self.queue, "a subscription was dropped without being closed");
-            drop(consumer);
-        }
-    }
 }
 
 impl fmt::Debug for AmqpSubscription {
