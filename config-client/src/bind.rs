@@ -5,21 +5,27 @@
 //! comma-separated text), maps and structs are merged from all sources, numbers and texts are interchangeable.
 
 mod failure;
+mod list;
+mod map;
 pub(crate) mod scalar;
+mod variant;
 
 use std::cell::Cell;
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::marker::PhantomData;
 
 use serde::de::value::StringDeserializer;
-use serde::de::{DeserializeOwned, DeserializeSeed, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
-use serde::{Deserializer, forward_to_deserialize_any};
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use crate::error::Error;
-use crate::layers::{Layers, Reading};
-use crate::name::Name;
+use crate::layers::{Found, Layers, Reading};
+use crate::name::{Name, looks_secret};
 use crate::value::Value;
 use failure::{Failure, Place};
+use list::Elements;
+use map::Entries;
+use variant::{Unit, Variant};
 
 /// How deep a type may nest; serde types that contain themselves end here.
 const MAX_DEPTH: usize = 64;
@@ -31,7 +37,7 @@ const MAX_ELEMENTS: usize = 100_000;
 pub(crate) fn bind<T: DeserializeOwned>(layers: &Layers, prefix: &str) -> Result<(T, u64), Error> {
     let context = Context { layers, print: Cell::new(0), flat: Cell::new(Flat::No) };
     let root = Node { context: &context, name: Name::parse(prefix), only: None, depth: 0, in_map: false, root: true };
-    match T::deserialize(root) {
+    match root.read(PhantomData::<T>) {
         Ok(value) => Ok((value, context.print.get())),
         Err(failure) => Err(failure.into_error(layers, prefix)),
     }
@@ -42,7 +48,7 @@ pub(crate) fn bind_in<T: DeserializeOwned>(layers: &Layers, prefix: &str, positi
     let context = Context { layers, print: Cell::new(0), flat: Cell::new(Flat::No) };
     let only = Some(position);
     let root = Node { context: &context, name: Name::parse(prefix), only, depth: 0, in_map: false, root: true };
-    T::deserialize(root).map_err(|failure| failure.into_error(layers, prefix))
+    root.read(PhantomData::<T>).map_err(|failure| failure.into_error(layers, prefix))
 }
 
 struct Context<'a> {
@@ -128,6 +134,24 @@ impl<'a> Node<'a> {
         Ok(Scalar { reading, text })
     }
 
+    /// The place of what a type reads here, and whether a secret is part of it: only asked for when it failed.
+    fn place(&self) -> (Place, bool) {
+        let secret = |found: &Found<'_>| found.property.value().is_secret() || looks_secret(found.key);
+        let below = self.layers().below(&self.name, self.only).any(|(_, found)| secret(&found));
+        match self.reading() {
+            Ok(Some(reading)) => (Place::reading(&reading), reading.secret || below),
+            _ => (Place::name(&self.name), below),
+        }
+    }
+
+    /// What a value of `seed` is here. A type's own complaint gets this place, and is hidden if it may quote a secret.
+    fn read<'de, S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Failure> {
+        seed.deserialize(self.clone()).map_err(|failure| {
+            let (place, secret) = self.place();
+            failure.or_at(place, secret)
+        })
+    }
+
     fn missing(&self) -> Failure {
         Failure::missing(self.name.to_string())
     }
@@ -187,6 +211,11 @@ struct Scalar {
 }
 
 impl Scalar {
+    fn of(reading: Reading) -> Self {
+        let text = reading.value.as_text().map(std::borrow::Cow::into_owned).unwrap_or_default();
+        Self { reading, text }
+    }
+
     fn place(&self) -> Place {
         Place::reading(&self.reading)
     }
@@ -330,7 +359,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
             Err(failure) if self.root && failure.is_missing() => Elements::empty(),
             other => other?,
         };
-        visitor.visit_seq(elements).map_err(|failure| failure.or_at(Place::name(&self.name), false))
+        visitor.visit_seq(elements)
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Failure> {
@@ -347,9 +376,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        let name = self.name.clone();
-        let entries = Entries::new(self)?;
-        visitor.visit_map(entries).map_err(|failure| failure.or_at(Place::name(&name), false))
+        visitor.visit_map(Entries::new(self)?)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -360,7 +387,7 @@ impl<'de> Deserializer<'de> for Node<'_> {
     ) -> Result<V::Value, Failure> {
         let name = self.name.clone();
         let fields = Fields { node: self, fields: fields.iter(), value: None };
-        visitor.visit_map(fields).map_err(|failure| failure.or_at(Place::name(&name), false).below(&name))
+        visitor.visit_map(fields).map_err(|failure| failure.below(&name))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -419,375 +446,8 @@ impl<'de> MapAccess<'de> for Fields<'_> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
         match self.value.take() {
-            Some(node) => seed.deserialize(node),
+            Some(node) => node.read(seed),
             None => Err(Failure::at(Place::name(&self.node.name), "value asked for before its key".to_owned())),
         }
-    }
-}
-
-/// The entries of a map.
-struct Entries<'a> {
-    node: Node<'a>,
-    queue: VecDeque<Entry>,
-    value: Option<Entry>,
-}
-
-#[derive(Clone)]
-struct Entry {
-    key: String,
-    name: Name,
-    /// Whether this is one property with a dotted key, not the first element of several.
-    leaf: bool,
-}
-
-impl<'a> Entries<'a> {
-    fn new(node: Node<'a>) -> Result<Self, Failure> {
-        let mut queue = VecDeque::new();
-        let mut seen = BTreeSet::new();
-        let position = node.name.len();
-        for (name, _) in node.layers().below(&node.name, node.only) {
-            let offset = position.min(name.len().saturating_sub(1));
-            let Some(canonical) = name.canonical_element(offset) else { continue };
-            if seen.insert(canonical) {
-                let child = node.name.extended(name, offset, offset + 1);
-                queue.push_back(Entry { key: name.map_key(offset, offset + 1), name: child, leaf: false });
-            }
-            if queue.len() > MAX_ELEMENTS {
-                let reason = format!("the map has more than {MAX_ELEMENTS} entries");
-                return Err(Failure::at(Place::name(&node.name), reason));
-            }
-        }
-        Ok(Self { node, queue, value: None })
-    }
-
-    /// Adds what lies below an entry of scalars as entries with dotted keys.
-    fn flatten(&mut self, entry: &Entry, skip_first: bool) {
-        let position = self.node.name.len();
-        let mut seen = BTreeSet::new();
-        let below = self.node.layers().below(&entry.name, self.node.only);
-        let leaves = below.filter(|(name, _)| seen.insert(name.canonical())).skip(usize::from(skip_first));
-        let leaves: Vec<_> = leaves
-            .map(|(name, _)| Entry { key: name.map_key(position, name.len()), name: name.clone(), leaf: true })
-            .collect();
-        for leaf in leaves.into_iter().rev() {
-            self.queue.push_front(leaf);
-        }
-    }
-
-    fn first_leaf_key(&self, entry: &Entry) -> String {
-        let position = self.node.name.len();
-        let first = self.node.layers().below(&entry.name, self.node.only).next();
-        first.map_or_else(|| entry.key.clone(), |(name, _)| name.map_key(position, name.len()))
-    }
-}
-
-impl<'de> MapAccess<'de> for Entries<'_> {
-    type Error = Failure;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Failure> {
-        let Some(entry) = self.queue.pop_front() else { return Ok(None) };
-        let key = entry.key.clone();
-        self.node.record("key", &key);
-        self.value = Some(entry);
-        seed.deserialize(Key(key)).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
-        match self.value.take() {
-            Some(entry) => seed.deserialize(self.node.child(entry.name, false)?),
-            None => Err(Failure::at(Place::name(&self.node.name), "value asked for before its key".to_owned())),
-        }
-    }
-
-    /// Reads the value first: only then is it known whether the map is one of scalars, whose keys may have dots.
-    fn next_entry_seed<K: DeserializeSeed<'de>, V: DeserializeSeed<'de>>(
-        &mut self,
-        key_seed: K,
-        value_seed: V,
-    ) -> Result<Option<(K::Value, V::Value)>, Failure> {
-        let Some(entry) = self.queue.pop_front() else { return Ok(None) };
-        let before = self.node.context.flat.replace(Flat::No);
-        let node = self.node.child(entry.name.clone(), !entry.leaf)?;
-        let value = value_seed.deserialize(node);
-        let flat = self.node.context.flat.replace(before);
-        let value = value?;
-        let key = match flat {
-            Flat::No => entry.key.clone(),
-            Flat::Own => {
-                self.flatten(&entry, false);
-                entry.key.clone()
-            }
-            Flat::Below => {
-                self.flatten(&entry, true);
-                self.first_leaf_key(&entry)
-            }
-        };
-        self.node.record("key", &key);
-        Ok(Some((key_seed.deserialize(Key(key))?, value)))
-    }
-}
-
-/// The key of a map, which may be a number or a boolean in Rust.
-struct Key(String);
-
-macro_rules! keys {
-    ($($method:ident $visit:ident $expected:literal;)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-            match self.0.parse() {
-                Ok(key) => visitor.$visit(key),
-                Err(_) => Err(Failure::nowhere(format!("expected a key that is {}, found `{}`", $expected, self.0))),
-            }
-        }
-    )*};
-}
-
-impl<'de> Deserializer<'de> for Key {
-    type Error = Failure;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        visitor.visit_string(self.0)
-    }
-
-    keys! {
-        deserialize_bool visit_bool "a boolean";
-        deserialize_i8 visit_i8 "an integer";
-        deserialize_i16 visit_i16 "an integer";
-        deserialize_i32 visit_i32 "an integer";
-        deserialize_i64 visit_i64 "an integer";
-        deserialize_u8 visit_u8 "an integer";
-        deserialize_u16 visit_u16 "an integer";
-        deserialize_u32 visit_u32 "an integer";
-        deserialize_u64 visit_u64 "an integer";
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Failure> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Failure> {
-        match scalar::variant(&Value::Null, &self.0, variants) {
-            Some(variant) => visitor.visit_enum(Unit(variant)),
-            None => Err(Failure::nowhere(format!("unknown key `{}`", self.0))),
-        }
-    }
-
-    forward_to_deserialize_any! {
-        i128 u128 f32 f64 char str string bytes byte_buf option unit unit_struct seq tuple tuple_struct map struct
-        identifier ignored_any
-    }
-}
-
-/// The elements of a list.
-enum Elements<'a> {
-    Nodes { node: Node<'a>, next: usize, count: usize },
-    Texts { parts: VecDeque<String>, reading: Reading },
-    Empty,
-}
-
-impl Elements<'_> {
-    const fn empty() -> Self {
-        Self::Empty
-    }
-}
-
-impl<'de> SeqAccess<'de> for Elements<'_> {
-    type Error = Failure;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Failure> {
-        match self {
-            Self::Nodes { next, count, .. } if next == count => Ok(None),
-            Self::Nodes { node, next, .. } => {
-                let element = node.child(node.name.index(*next), false)?;
-                *next += 1;
-                seed.deserialize(element).map(Some)
-            }
-            Self::Texts { parts, reading } => match parts.pop_front() {
-                Some(text) => {
-                    let reading = Reading { value: Value::Text(text), ..reading.clone() };
-                    seed.deserialize(Part(reading)).map(Some)
-                }
-                None => Ok(None),
-            },
-            Self::Empty => Ok(None),
-        }
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(match self {
-            Self::Nodes { next, count, .. } => count - next,
-            Self::Texts { parts, .. } => parts.len(),
-            Self::Empty => 0,
-        })
-    }
-}
-
-/// One part of a comma-separated text: bound like a property of its own.
-struct Part(Reading);
-
-impl<'de> Deserializer<'de> for Part {
-    type Error = Failure;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        let text = self.0.value.as_str().unwrap_or_default().to_owned();
-        let (place, secret) = (Place::reading(&self.0), self.0.secret);
-        visitor.visit_string(text).map_err(|failure: Failure| failure.or_at(place, secret))
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Failure> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        let scalar = Scalar::of(self.0);
-        let value = scalar::boolean(&scalar.text).ok_or_else(|| scalar.refuse("a boolean"))?;
-        scalar.finish(visitor.visit_bool(value))
-    }
-
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        let scalar = Scalar::of(self.0);
-        let number = scalar::float(&scalar.text).ok_or_else(|| scalar.refuse("a number"))?;
-        scalar.finish(visitor.visit_f64(number))
-    }
-
-    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        self.deserialize_f64(visitor)
-    }
-
-    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        let scalar = Scalar::of(self.0);
-        let number = scalar::integer(&scalar.text).and_then(|number| i64::try_from(number).ok());
-        let number = number.ok_or_else(|| scalar.refuse("an integer"))?;
-        scalar.finish(visitor.visit_i64(number))
-    }
-
-    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        let scalar = Scalar::of(self.0);
-        let number = scalar::integer(&scalar.text).and_then(|number| u64::try_from(number).ok());
-        let number = number.ok_or_else(|| scalar.refuse("a non-negative integer"))?;
-        scalar.finish(visitor.visit_u64(number))
-    }
-
-    fn deserialize_i8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        self.deserialize_i64(visitor)
-    }
-
-    fn deserialize_i16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        self.deserialize_i64(visitor)
-    }
-
-    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        self.deserialize_i64(visitor)
-    }
-
-    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        self.deserialize_u64(visitor)
-    }
-
-    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        self.deserialize_u64(visitor)
-    }
-
-    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        self.deserialize_u64(visitor)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Failure> {
-        let scalar = Scalar::of(self.0);
-        let variant = scalar::variant(&Value::Null, &scalar.text, variants)
-            .ok_or_else(|| scalar.refuse(&format!("one of {}", variants.join(", "))))?;
-        scalar.finish(visitor.visit_enum(Unit(variant)))
-    }
-
-    forward_to_deserialize_any! {
-        i128 u128 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier
-        ignored_any
-    }
-}
-
-impl Scalar {
-    fn of(reading: Reading) -> Self {
-        let text = reading.value.as_text().map(std::borrow::Cow::into_owned).unwrap_or_default();
-        Self { reading, text }
-    }
-}
-
-/// A variant without content.
-struct Unit(&'static str);
-
-impl<'de> EnumAccess<'de> for Unit {
-    type Error = Failure;
-    type Variant = Self;
-
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Failure> {
-        Ok((seed.deserialize(StringDeserializer::<Failure>::new(self.0.to_owned()))?, self))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Unit {
-    type Error = Failure;
-
-    fn unit_variant(self) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, Failure> {
-        Err(Failure::nowhere(format!("expected settings below the variant `{}`", self.0)))
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Failure> {
-        Err(Failure::nowhere(format!("expected settings below the variant `{}`", self.0)))
-    }
-
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, Failure> {
-        Err(Failure::nowhere(format!("expected settings below the variant `{}`", self.0)))
-    }
-}
-
-/// A variant with content below its name.
-struct Variant<'a> {
-    variant: &'static str,
-    node: Node<'a>,
-}
-
-impl<'de, 'a> EnumAccess<'de> for Variant<'a> {
-    type Error = Failure;
-    type Variant = Node<'a>;
-
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Node<'a>), Failure> {
-        Ok((seed.deserialize(StringDeserializer::<Failure>::new(self.variant.to_owned()))?, self.node))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Node<'_> {
-    type Error = Failure;
-
-    fn unit_variant(self) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Failure> {
-        seed.deserialize(self)
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Failure> {
-        self.deserialize_seq(visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Failure> {
-        self.deserialize_struct("", fields, visitor)
     }
 }

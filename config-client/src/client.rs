@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use http::{Request, Response, StatusCode, Uri};
 use vernal_commons::endpoints::Endpoint;
-use vernal_commons::http::{Body, ReadError, ReqwestTransport, SharedTransport, TransportOptions};
+use vernal_commons::http::{Body, ReadError, ReqwestTransport, SharedTransport, TransportErrorKind, TransportOptions};
 
 use crate::environment::{Environment, MAX_BYTES};
 use crate::error::{Attempt, Error, ServerError, ServerErrorKind};
@@ -73,6 +73,7 @@ pub(crate) async fn fetch(
 /// One load: every label is tried on every URI, as far as the strategy says (config.md 2.4).
 async fn load(transport: &SharedTransport, options: &ClientOptions, profiles: &str) -> Result<Environment, Error> {
     let mut attempts = Vec::new();
+    let mut fatal = None;
     'labels: for label in &options.labels {
         let path = request::path(&options.name, options.profiles(profiles), label.as_deref())?;
         for (position, endpoint) in options.uris.iter().enumerate() {
@@ -83,22 +84,25 @@ async fn load(transport: &SharedTransport, options: &ClientOptions, profiles: &s
             tracing::debug!(url = refused.attempt.url, outcome = refused.attempt.outcome, "no settings from here");
             let next = refused.next;
             attempts.push(refused.attempt);
+            fatal = fatal.or(refused.fatal);
             let more = position + 1 < options.uris.len();
             match next {
                 Next::Io if more => {}
                 Next::Status | Next::NoLabel if more && options.strategy == Strategy::Always => {}
                 Next::NoLabel => continue 'labels,
-                Next::Io | Next::Status => return Err(ServerError::new(attempts).into()),
+                Next::Io | Next::Status => break 'labels,
             }
         }
     }
-    Err(ServerError::new(attempts).into())
+    Err(fatal.map_or_else(|| ServerError::new(attempts).into(), |fatal| *fatal))
 }
 
 /// Why one request gave no settings, and where to go from there.
 struct Refused {
     attempt: Attempt,
     next: Next,
+    /// What ends the load, without another attempt, unless another server has settings.
+    fatal: Option<Box<Error>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,7 +131,7 @@ async fn ask(
         let refuse = |kind, next, status: Option<StatusCode>, outcome: String| {
             let status = status.map(|status| status.as_u16());
             let attempt = Attempt { url: url.clone(), outcome, kind, status, retry_after: None };
-            Ok(Err(Refused { attempt, next }))
+            Ok(Err(Refused { attempt, next, fatal: None }))
         };
         let response = match limited(options.read_timeout, transport.send(request)).await {
             None => {
@@ -138,6 +142,17 @@ async fn ask(
                     None,
                     format!("did not answer within {limit:?}"),
                 );
+            }
+            // Such as `https://` without TLS: another server may do better, a later attempt will not.
+            Some(Err(error)) if error.kind() == TransportErrorKind::Request => {
+                let fatal = Error::Setting {
+                    key: "spring.cloud.config.uri".to_owned(),
+                    origin: None,
+                    expected: format!("the URL of a config server, but `{url}` {}", describe(&error)),
+                };
+                let refused = refuse(ServerErrorKind::Unreachable, Next::Io, None, describe(&error));
+                return refused
+                    .map(|refused| refused.map_err(|refused| Refused { fatal: Some(Box::new(fatal)), ..refused }));
             }
             Some(Err(error)) => {
                 return refuse(ServerErrorKind::Unreachable, Next::Io, None, describe(&error));
@@ -175,7 +190,7 @@ async fn ask(
         status: None,
         retry_after: None,
     };
-    Ok(Err(Refused { attempt, next: Next::Status }))
+    Ok(Err(Refused { attempt, next: Next::Status, fatal: None }))
 }
 
 /// The environment in an answer that is no redirect.
@@ -186,7 +201,7 @@ async fn read(response: Response<Body>, url: &str, limit: Option<Duration>) -> R
     let refused = |kind, next, outcome: String| {
         let retry_after = header_text(&parts.headers, RETRY_AFTER.as_str()).and_then(|text| text.trim().parse().ok());
         let attempt = Attempt { url: url.to_owned(), outcome, kind, status: Some(status.as_u16()), retry_after };
-        Err(Refused { attempt, next })
+        Err(Refused { attempt, next, fatal: None })
     };
     if status != StatusCode::OK {
         let (kind, next) = match status.as_u16() {
