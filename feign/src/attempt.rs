@@ -31,6 +31,7 @@ pub(crate) struct Call {
     pub(crate) method: usize,
     pub(crate) resolved: Arc<Resolved>,
     pub(crate) transport: SharedTransport,
+    pub(crate) connect_timeout: Duration,
     pub(crate) read_timeout: Option<Duration>,
     /// `None` below the level of `BASIC`, or if nobody listens.
     pub(crate) level: LogLevel,
@@ -53,6 +54,8 @@ pub(crate) enum BodyKind {
 
 /// The end of the application's layers: where a request enters ours.
 pub(crate) struct Inner;
+
+const CONNECT_FIRST: Duration = Duration::from_millis(200);
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("vernal-feign/", env!("CARGO_PKG_VERSION")));
 
@@ -114,6 +117,14 @@ impl CallInfo {
 
     pub(crate) fn read_timeout(&self) -> Option<Duration> {
         self.0.read_timeout
+    }
+
+    /// The limit for the response's head, counted from the start of the attempt. Where it would end together with the
+    /// limit for connecting, the latter is given the time to speak first: its error says that nothing was sent.
+    pub(crate) fn head_timeout(&self) -> Option<Duration> {
+        let (connect, read) = (self.0.connect_timeout, self.0.read_timeout?);
+        let together = read >= connect && read < connect.saturating_add(CONNECT_FIRST);
+        Some(if together { read.saturating_add(CONNECT_FIRST) } else { read })
     }
 
     pub(crate) fn interceptors(&self) -> &[Arc<dyn intercept::Interceptor>] {

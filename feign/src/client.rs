@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::response::Parts as Head;
 use http::{Method, Request, StatusCode, Uri};
 use serde::Serialize;
+use tracing::Instrument as _;
 use vernal_commons::http::Body;
 
 use crate::argument::{Argument, Arguments, BodyValue, PathArgument};
@@ -251,6 +252,7 @@ impl Client {
                 core: Arc::clone(&self.0),
                 method,
                 transport: resolved.transport.clone(),
+                connect_timeout: resolved.connect_timeout,
                 read_timeout: resolved.read_timeout,
                 level: if self.0.meta.log.is_enabled() { resolved.level } else { LogLevel::None },
                 body: match request.body().in_memory() {
@@ -385,6 +387,7 @@ impl Call {
             info: CallInfo::new(attempt::Call {
                 method: self.method,
                 transport,
+                connect_timeout: options.connect_timeout.unwrap_or(resolved.connect_timeout),
                 read_timeout,
                 level: if level > LogLevel::None && self.core.meta.log.is_enabled() { level } else { LogLevel::None },
                 body: kind,
@@ -442,9 +445,20 @@ impl Ready {
     async fn run<T: Send>(self, shape: Shape<T>) -> Result<T> {
         let Self { info, request, limit } = self;
         let sent = Sent { method: request.method().clone(), uri: request.uri().clone() };
+        let span = tracing::debug_span!(
+            target: "vernal_feign",
+            "feign.call",
+            otel.kind = "client",
+            feign.client = %info.client().trait_name,
+            feign.method = %info.method().name,
+            http.request.method = %sent.method,
+            http.response.status_code = tracing::field::Empty,
+            url.full = %info.shown(&sent.uri),
+        );
+        let call = finish(info.clone(), request, &sent, shape, span.clone()).instrument(span);
         match limit {
-            None => finish(info, request, &sent, shape).await,
-            Some(limit) => match tokio::time::timeout(limit, finish(info.clone(), request, &sent, shape)).await {
+            None => call.await,
+            Some(limit) => match tokio::time::timeout(limit, call).await {
                 Ok(result) => result,
                 Err(_) => Err(Error::call_timed_out(sent.context(&info))),
             },
@@ -462,10 +476,17 @@ impl Sent {
     }
 }
 
-async fn finish<T: Send>(info: CallInfo, request: Request<Body>, sent: &Sent, shape: Shape<T>) -> Result<T> {
+async fn finish<T: Send>(
+    info: CallInfo,
+    request: Request<Body>,
+    sent: &Sent,
+    shape: Shape<T>,
+    span: tracing::Span,
+) -> Result<T> {
     let response = attempt::exchange(info.clone(), request).await;
     let response = response.map_err(|error| Error::of_transport(sent.context(&info), error))?;
     let (head, body) = response.into_parts();
+    span.record("http.response.status_code", head.status.as_u16());
     let answer = Answer { info: &info, sent, head };
     let not_found = answer.head.status == StatusCode::NOT_FOUND;
     match shape.reads {

@@ -346,7 +346,11 @@ impl Transports {
 
     fn get(&self, connect: Duration, read: Option<Duration>) -> Result<SharedTransport> {
         match self {
-            Self::Given(transport) => Ok(transport.clone()),
+            Self::Given(transport) => {
+                // It has its own limit for connecting; pauses are limited above it.
+                let _ = (connect, read);
+                Ok(transport.clone())
+            }
             #[cfg(feature = "reqwest")]
             Self::Own(known) => {
                 use vernal_commons::http::{ReqwestTransport, TransportOptions};

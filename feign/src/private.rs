@@ -2,7 +2,7 @@
 //!
 //! The attribute turns
 //!
-//! ```ignore
+//! ```text
 //! #[feign_client("order-service")]
 //! pub trait OrderClient {
 //!     #[get("/order-service/{user_id}/orders")]
@@ -64,7 +64,13 @@ pub use crate::options::CallOptions;
 pub type Value<R> = <R as MethodResult>::Value;
 
 #[cfg(test)]
-#[allow(unused_imports, unused_qualifications, unreachable_pub, reason = "written as the attribute writes it")]
+#[allow(
+    clippy::needless_borrow,
+    unused_imports,
+    unused_qualifications,
+    unreachable_pub,
+    reason = "written as the attribute writes it"
+)]
 mod tests {
     use serde::{Deserialize, Serialize};
 

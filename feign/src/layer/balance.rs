@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 /// goes to the next instance at once, whatever its verb: it never left. Nothing else is tried again here.
 pub(crate) async fn send(info: &CallInfo, request: Request<Body>) -> Result<Response<Body>, TransportError> {
     let transport = info.transport();
-    let limit = info.read_timeout();
+    let limit = info.head_timeout();
     let Some(service) = info.balanced(request.uri()) else {
         return timeout::send(transport, request, limit).await;
     };

@@ -14,7 +14,8 @@ use vernal_commons::http::{Body, TransportError, TransportErrorKind};
 
 use super::timeout;
 use crate::attempt::{BodyKind, CallInfo};
-use crate::error::{self, Error};
+use crate::error::Error;
+use crate::message::java_error;
 
 /// How much is logged (Feign's `Logger.Level`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -96,7 +97,7 @@ impl<'a> Attempt<'a> {
             Err(error) => {
                 // Errors of ours, such as a service without instances, come without an exchange.
                 let host = self.uri.host().unwrap_or_default();
-                self.error(error::java_error(&error, host), &error);
+                self.error(java_error(&error, host), &error);
                 return Err(error);
             }
         };

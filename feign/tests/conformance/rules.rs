@@ -179,7 +179,10 @@ pub(crate) fn deviation(case: &Case) -> Option<(&'static str, Ours)> {
         return Some(("2.5", Ours::Target(target(case))));
     }
     let map_differs = |(parameter, value): (&crate::case::ParameterOf, Value)| {
-        strings(&value).iter().any(String::is_empty) || parameter.type_name == "Order" || nested(&value)
+        strings(&value).iter().any(String::is_empty)
+            || changes(&value)
+            || parameter.type_name == "Order"
+            || nested(&value)
     };
     if arguments(case, "query_map").any(map_differs) {
         return Some(("2.5", Ours::Target(target(case))));
