@@ -11,11 +11,14 @@ pub(super) struct Text<'a> {
     cursor: (usize, usize),
 }
 
-/// A place where an escaped surrogate pair of twelve characters was replaced by an escape of ten.
+/// A change of a line that moved what stands behind it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shift {
     line: usize,
+    /// What stands behind this column was moved.
     column: usize,
+    /// What to add to get the column in the file.
+    by: isize,
 }
 
 /// How far back a line is looked at for the `-` of a missing value, in bytes.
@@ -49,9 +52,9 @@ impl<'a> Text<'a> {
     }
 
     fn at(&self, line: usize, column: usize) -> Position {
-        let before = self.shifts.partition_point(|shift| (shift.line, shift.column) < (line, column));
-        let earlier = self.shifts.partition_point(|shift| shift.line < line);
-        let column = column + 2 * before.saturating_sub(earlier);
+        let first = self.shifts.partition_point(|shift| shift.line < line);
+        let shifts = self.shifts.iter().skip(first).take_while(|shift| shift.line == line && shift.column < column);
+        let column = column.saturating_add_signed(shifts.map(|shift| shift.by).sum());
         (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column + 1).unwrap_or(u32::MAX))
     }
 
@@ -259,7 +262,7 @@ pub(super) fn join_surrogates(text: &str, mark: Marker, shifts: &mut Vec<Shift>)
             column += 10;
             length = length.saturating_sub(12);
             rest = rest.get(12..)?;
-            shifts.push(Shift { line, column: column - 1 });
+            shifts.push(Shift { line, column: column - 1, by: 2 });
             found = true;
             continue;
         }
@@ -278,6 +281,59 @@ pub(super) fn join_surrogates(text: &str, mark: Marker, shifts: &mut Vec<Shift>)
     joined.push_str(rest);
     shifts.sort_by_key(|shift| (shift.line, shift.column));
     found.then_some(joined)
+}
+
+/// Indents what the parser finds indented too little, where SnakeYAML does not care: the line at `mark`, or the further
+/// lines of the `quoted` scalar there. Blanks at the start of such lines mean nothing.
+pub(super) fn indent(text: &str, mark: Marker, quoted: bool, shifts: &mut Vec<Shift>) -> String {
+    let (before, rest) = split_chars(text, mark.index());
+    let scalar = split_chars(rest, if quoted { quoted_length(rest) } else { 0 }).0;
+    let from = if quoted { before.len() } else { before.len() - last_line(before).len() };
+    let (head, tail) = text.split_at(from);
+    let mut indented = head.to_owned();
+    let mut line = mark.line();
+    let mut shift = |line: usize| {
+        shifts.iter_mut().filter(|shift| shift.line == line).for_each(|shift| shift.column += INDENT);
+        #[expect(clippy::cast_possible_wrap, reason = "a small constant")]
+        shifts.push(Shift { line, column: INDENT - 1, by: -(INDENT as isize) });
+    };
+    if !quoted {
+        indented.push_str(&" ".repeat(INDENT));
+        shift(line);
+    }
+    let mut characters = scalar.chars().peekable();
+    while let Some(character) = characters.next() {
+        indented.push(character);
+        if character == '\n' || (character == '\r' && characters.peek() != Some(&'\n')) {
+            line += 1;
+            indented.push_str(&" ".repeat(INDENT));
+            shift(line);
+        }
+    }
+    indented.push_str(tail.get(scalar.len()..).unwrap_or_default());
+    shifts.sort_by_key(|shift| (shift.line, shift.column));
+    indented
+}
+
+/// Puts a blank before the comment at `mark`, which follows a quote or bracket without one; `None` if it follows
+/// anything else.
+pub(super) fn separate_comment(text: &str, mark: Marker, shifts: &mut Vec<Shift>) -> Option<String> {
+    let (before, comment) = split_chars(text, mark.index());
+    if !before.ends_with(['"', '\'', '[', ']', '{', '}', ',']) {
+        return None;
+    }
+    let behind = shifts.iter_mut().filter(|shift| shift.line == mark.line() && shift.column >= mark.col());
+    behind.for_each(|shift| shift.column += 1);
+    shifts.push(Shift { line: mark.line(), column: mark.col(), by: -1 });
+    shifts.sort_by_key(|shift| (shift.line, shift.column));
+    Some(format!("{before} {comment}"))
+}
+
+/// Deeper than any block that is allowed to nest, unless it is indented by more than four blanks a level.
+const INDENT: usize = 200;
+
+fn last_line(text: &str) -> &str {
+    text.rsplit(['\n', '\r']).next().unwrap_or_default()
 }
 
 fn surrogate_pair(text: &str) -> Option<char> {

@@ -4,8 +4,8 @@
 //! text, empty maps vanish. Scalars have the types of YAML 1.1 (`yes`, `0777`, `22:22`), merge keys work, duplicate
 //! keys, tabs between tokens and unknown tags are errors.
 //!
-//! Differences from SnakeYAML, all of them refusals: a continued line of a flow collection or of a quoted text must
-//! be indented further than the key it belongs to; a structure that contains itself; expansion beyond the caps below.
+//! Differences from SnakeYAML, all of them refusals: a structure that contains itself; more than a hundred lines of
+//! flow collections that are indented less than their key; expansion beyond the caps below.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub const MAX_NODES: usize = 1_000_000;
 /// Most bytes of keys and values of a file after aliases are expanded.
 pub const MAX_EXPANDED: usize = 128 << 20;
 
-/// Most scalars with escaped surrogate pairs in a file; each costs a pass.
+/// Most places in a file where the parser needs help; each costs a pass.
 const MAX_REPAIRS: usize = 100;
 
 /// Parses a file of one or more documents, see [`load_file`](super::load_file) for the names. Documents without
@@ -66,24 +66,55 @@ pub fn load(name: &str, bytes: &[u8]) -> Result<Vec<PropertySource>, LoadError> 
             break;
         }
         let current = repaired.as_deref().unwrap_or(text);
-        match Loader::new(&file, current, &shifts).load() {
+        let (help, error) = match Loader::new(&file, current, &shifts).load() {
             Ok(documents) => return Ok(number_documents(name, documents)),
             Err(Failure::Load(error)) => return Err(error),
-            Err(Failure::Escape(error)) => match text::join_surrogates(current, *error.marker(), &mut shifts) {
-                Some(joined) => repaired = Some(joined),
-                None => return Err(Loader::new(&file, current, &shifts).scan_error(&error)),
-            },
+            Err(Failure::Helpless(help, error)) => (help, error),
+        };
+        let mark = *error.marker();
+        repaired = match help {
+            Help::Escape => text::join_surrogates(current, mark, &mut shifts),
+            Help::Line => Some(text::indent(current, mark, false, &mut shifts)),
+            Help::QuotedLines => Some(text::indent(current, mark, true, &mut shifts)),
+            Help::Comment => text::separate_comment(current, mark, &mut shifts),
         }
+        .map_or_else(|| Err(Loader::new(&file, current, &shifts).scan_error(&error)), |text| Ok(Some(text)))?;
     }
-    let reason = "too many texts with escaped surrogate pairs, write the characters themselves".to_owned();
+    let reason = "too many escaped surrogate pairs, or lines of flow collections that are indented too little";
+    let reason = reason.to_owned();
     Err(LoadError::Syntax { origin: Origin::source_only(file), reason })
 }
 
 /// What ends a pass.
 enum Failure {
     Load(LoadError),
-    /// A text with an escape that the parser does not know.
-    Escape(ScanError),
+    /// YAML 1.1 allows it, the parser does not.
+    Helpless(Help, ScanError),
+}
+
+/// What to change in a text so that the parser takes it.
+#[derive(Clone, Copy)]
+enum Help {
+    /// A surrogate pair is escaped as two characters.
+    Escape,
+    /// A line of a flow collection is indented less than its key.
+    Line,
+    /// The further lines of a quoted text are.
+    QuotedLines,
+    /// A comment follows a token without a blank.
+    Comment,
+}
+
+impl Help {
+    /// By what the parser says.
+    fn for_error(error: &ScanError) -> Option<Self> {
+        match error.info() {
+            "invalid indentation" | "invalid indentation in flow construct" => Some(Self::Line),
+            "invalid indentation in quoted scalar" => Some(Self::QuotedLines),
+            "comments must be separated from other tokens by whitespace" => Some(Self::Comment),
+            other => other.contains("Unicode character escape code").then_some(Self::Escape),
+        }
+    }
 }
 
 impl From<LoadError> for Failure {
@@ -134,12 +165,9 @@ impl<'a> Loader<'a> {
         let mut root = None;
         let mut seen_document = false;
         for event in Parser::new_from_str(self.source) {
-            let (event, Span { start, end }) = event.map_err(|error| {
-                if error.info().contains("Unicode character escape code") {
-                    Failure::Escape(error)
-                } else {
-                    Failure::Load(self.scan_error(&error))
-                }
+            let (event, Span { start, end }) = event.map_err(|error| match Help::for_error(&error) {
+                Some(help) => Failure::Helpless(help, error),
+                None => Failure::Load(self.scan_error(&error)),
             })?;
             let node = match event {
                 Event::Nothing | Event::StreamStart | Event::StreamEnd => continue,
@@ -376,6 +404,30 @@ mod tests {
     }
 
     #[test]
+    fn continued_lines_need_no_indentation() {
+        for (text, expected) in [
+            ("a:\n  b: [\n  x, y\n]\nc: 1\n", vec!["a.b[0]=\"x\" @3:3", "a.b[1]=\"y\" @3:6", "c=1 @5:4"]),
+            ("a:\n  b: [\n  \"x\", 'y\n']\n", vec!["a.b[0]=\"x\" @3:3", "a.b[1]=\"y \" @3:8"]),
+            (
+                "a: [# c\n'x'#\n, \"\\ud83d\\ude80\",y# c\n]#\n",
+                vec!["a[0]=\"x\" @2:1", "a[1]=\"\u{1f680}\" @3:3", "a[2]=\"y# c\" @3:18"],
+            ),
+            ("a: {\nx: 1,\ny: {z: [\n2]}}\n", vec!["a.x=1 @2:4", "a.y.z[0]=2 @4:1"]),
+            ("j: '{\n  \"a\": 1\n}'\nk: 2\n", vec!["j=\"{ \\\"a\\\": 1 }\" @1:4", "k=2 @4:4"]),
+            ("a: \"x\n\ny\\\nz\"\n", vec!["a=\"x\\nyz\" @1:4"]),
+            ("a: [\n\"\\ud83d\\ude80\", b]\n", vec!["a[0]=\"\u{1f680}\" @2:1", "a[1]=\"b\" @2:17"]),
+        ] {
+            assert_eq!(
+                load(text).as_deref(),
+                Ok(&*expected.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()),
+                "{text}"
+            );
+        }
+        assert!(load(&format!("a: [{}]\n", "\nx,".repeat(150))).unwrap_err().contains("indented too little"));
+        assert!(load("a: [\nb\n").unwrap_err().starts_with("f:3:1"));
+    }
+
+    #[test]
     fn merge_keys_keep_the_first_place_and_the_own_value() {
         let text = "b: &b {h: 1, p: 2}\nc: &c {p: 3, q: 4}\nd:\n  p: 9\n  <<: [*b, *c]\n  q: 8\n";
         let found = load(text).unwrap();
@@ -400,6 +452,7 @@ mod tests {
             ("a: *x\n", "f:1:4"),
             ("a: &x 1\n---\nb: *x\n", "f:3:4: alias"),
             ("a: &x [*x]\n", "f:1:8: alias"),
+            ("a: |#\n  x\n", "f:1:5"),
             ("a: &x.y 1\n", "f:1:4: the name"),
             ("a: 1\n...\nb: 2\n", "f:3:1: a further document"),
             ("a: <<\n", "f:1:4: `<<` is not a value"),
