@@ -15,6 +15,9 @@ use crate::value::{Origin, Value};
 /// change (deviation D-19: Java draws anew on every access).
 pub(crate) type RandomCache = Arc<Mutex<HashMap<(String, String), String>>>;
 
+/// How many values of `random.*` are kept.
+const MAX_RANDOM: usize = 100_000;
+
 /// All property sources of one state of the settings, highest first. Immutable.
 #[derive(Default)]
 pub(crate) struct Layers {
@@ -231,7 +234,10 @@ impl Layers {
             return Some(text.clone());
         }
         let text = random_value::draw(wanted)?;
-        known.insert(slot, text.clone());
+        // The texts that programs resolve have no bound; the properties of a state have.
+        if known.len() < MAX_RANDOM {
+            known.insert(slot, text.clone());
+        }
         Some(text)
     }
 }

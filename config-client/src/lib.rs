@@ -63,11 +63,16 @@
 //! |---|---|
 //! | 1.1 | an answer is read by its shape; Java refuses JSON without a JSON content type |
 //! | 1.2 | `{"origin": ..}` without a value is `null`; Java cannot convert it |
+//! | 1.3 | the labels `.` and `..` are refused here, since they would change the path |
 //! | 2.1 | nothing fails when neither `bootstrap.yml` nor an import names a server |
 //! | 2.1-labels | the elements of a label list that is sent whole are trimmed |
 //! | 2.4 | `"source": null` counts as empty; a failed request is not repeated on the same URI, an optional server is asked once and not three times |
+//! | 2.7 | remote `spring.profiles.active` counts only when nothing local sets it |
+//! | 3.6 | `encrypt.fail-on-error=false` works without a key, too |
+//! | 4.1 | doubles print in the shortest form, as JDK 19 prints them |
 //! | 4.6 | untyped values (`serde_json::Value`) get lists, from one source, where Java merges maps with numbers as keys |
-//! | 4.7 | JSON numbers 0 and 1 are booleans, too |
+//! | 4.7 | JSON numbers 0 and 1 are booleans, too; `std::time::Duration` has no negative values |
+//! | 5.7 | a refresh without a server that must answer is an error, where Java reports no change; `config.client.version` is not listed as changed |
 //! | D-1 | `Accept` also offers plain JSON |
 //! | D-2 | `/` becomes `(_)` in names, too |
 //! | D-3 | `spring.cloud.config.enabled=false` skips a mandatory import silently |
@@ -76,9 +81,10 @@
 //! | D-7 | retries are separate from fail-fast (`retry.enabled`), not after 400, 401, 403; `Retry-After` is honoured |
 //! | D-9 | one request when profiles are known |
 //! | D-10 | a remote source is one of a profile by the name of its file |
-//! | D-13, D-12, D-22 | see [`cipher`] |
+//! | D-11, D-12, D-13, D-22 | see [`cipher`] |
 //! | D-14 | `invalid.*` markers of the server are warnings, and errors where the value is needed |
 //! | D-15 | an undecryptable value is absent, not empty, with `encrypt.fail-on-error=false` |
+//! | D-16 | `{key:..}` and `{secret:..}` in front of a cipher text are understood; Java's client fails on them |
 //! | D-17 | an unresolved placeholder is an error when binding |
 //! | D-18 | names are always compared by the relaxed rules |
 //! | D-19 | `random.*` stays the same for one property while the settings live |
@@ -90,7 +96,7 @@
 //!
 //! Answers of servers and files are read up to 16 MiB, with a time limit (30 s unless
 //! `spring.cloud.config.request-read-timeout` is set). Not built: RSA keys and key stores, discovery-first, OAuth2,
-//! `configtree:` and `classpath:` imports, polling, a cache on disk. An empty text is not taken for an absent number.
+//! `configtree:` imports, polling, a cache on disk. An empty text is not taken for an absent number.
 //! `#[serde(flatten)]` and `deny_unknown_fields` see only keys in the spelling of the source.
 
 #[cfg(feature = "cipher")]

@@ -363,7 +363,12 @@ impl Inner {
             tracing::warn!(reasons = reasons.join("; "), "config server gave no settings, the old ones stay");
             return Ok((Vec::new(), reasons));
         }
-        Ok((self.store.replace(content(loaded))?, Vec::new()))
+        let content = content(loaded);
+        let known = self.store.current();
+        for warning in content.warnings.iter().filter(|warning| !known.warnings.contains(warning)) {
+            tracing::warn!(warning, "settings loaded with a warning");
+        }
+        Ok((self.store.replace(content)?, Vec::new()))
     }
 }
 

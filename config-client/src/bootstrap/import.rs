@@ -38,6 +38,10 @@ impl Import {
         if let Some(server) = rest.strip_prefix("configserver:") {
             return Ok(Self::Server(ServerImport::parse(optional, server)));
         }
+        // There is no class path, so nothing is on it.
+        if optional && rest.starts_with("classpath:") {
+            return Ok(Self::File { path: PathBuf::new(), optional });
+        }
         let path = rest.strip_prefix("file:").unwrap_or(rest);
         let has_scheme = path.split_once(':').is_some_and(|(scheme, _)| {
             // One letter is a drive of Windows.

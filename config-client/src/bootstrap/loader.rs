@@ -101,6 +101,7 @@ impl Loader {
         let mut notes = Notes::default();
         let base = self.layers(&[]);
         let bootstrapped = self.bootstrap(&base, &mut notes).await?;
+        let missing = notes.missing.len();
         let locations = self.locations(&base, "spring.config", "application")?;
         let mut plain = self.outside_files(&base).await?;
         plain.extend(locations.plain().await?);
@@ -116,7 +117,7 @@ impl Loader {
             }
             profiles = now;
             round += 1;
-            notes.missing.clear();
+            notes.missing.truncate(missing);
         };
         self.finish(bootstrapped, documents, remotes, profiles, notes)
     }
@@ -141,6 +142,14 @@ impl Loader {
         }
         let mut layers = self.stack(bootstrapped, documents, remotes, &profiles)?;
         let read = Layers::new(layers.clone(), Arc::clone(&self.random));
+        let enabled = boolean(&read, "spring.cloud.config.enabled")? != Some(false);
+        if !asked && enabled && read.contains(&Name::parse("spring.cloud.config.uri"), None) {
+            warnings.push(
+                "`spring.cloud.config.uri` is set, but no config server is asked: there is neither a `bootstrap.yml` \
+                 nor an import of `configserver:`"
+                    .to_owned(),
+            );
+        }
         let (decrypted, undecrypted) = decrypt::decrypt(&mut layers, &read)?;
         warnings.extend(undecrypted);
         if let Some(decrypted) = decrypted {

@@ -231,3 +231,30 @@ async fn settings_of_the_client_itself_are_checked() {
         assert!(error.to_string().contains(part) && !error.to_string().contains("hunter2"), "{argument}: {error}");
     }
 }
+
+#[tokio::test]
+async fn a_server_that_nobody_asks_is_pointed_out() {
+    let folder = folder(&[("application.yml", "a: 1")]);
+    let env = [("SPRING_CLOUD_CONFIG_URI", "http://u:hunter2@config:8888")];
+    let settings = Bootstrap::builder().directory(folder.path()).env(env).load().await.unwrap();
+    let warnings = settings.warnings();
+    assert!(warnings[0].contains("no config server is asked") && !warnings[0].contains("hunter2"), "{warnings:?}");
+}
+
+#[cfg(not(feature = "rustls"))]
+#[tokio::test]
+async fn an_https_server_needs_the_feature() {
+    let files = folder(&[("bootstrap.yml", "spring.cloud.config.uri: https://localhost:1\n")]);
+    let error = Bootstrap::builder().directory(files.path()).env(NONE).load().await.unwrap_err();
+    assert!(error.to_string().contains("feature `rustls`"), "{error}");
+}
+
+#[tokio::test]
+async fn remote_profiles_cost_one_more_request_and_no_more() {
+    let stub = Stub::default();
+    let transport = stub.transport(|_| environment(r#""spring.profiles.active":"qa","spring.profiles.include":"x""#));
+    let settings = client(&[IMPORT], transport).load().await.unwrap();
+    assert_eq!(settings.active_profiles(), ["x", "qa"]);
+    let base = "http://config:8888/application";
+    assert_eq!(stub.requests(), [format!("{base}/default"), format!("{base}/x,qa")]);
+}

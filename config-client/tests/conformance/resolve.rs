@@ -21,11 +21,12 @@ use server::Servers;
 type NotBuilt = (fn(&Case) -> bool, &'static str);
 
 /// What is not built.
-const NOT_BUILT: [NotBuilt; 5] = [
+const NOT_BUILT: [NotBuilt; 6] = [
     (|case| case.has_setting("spring.cloud.config.discovery.enabled", "true"), "config servers found by discovery"),
-    (|case| case.any_setting(|key, value| key == "encrypt.key" && value.contains("PRIVATE KEY")), "RSA keys"),
-    (|case| case.any_setting(|key, _| key.starts_with("encrypt.key-store.")), "key stores"),
-    (|case| case.any_setting(|key, _| key.starts_with("spring.cloud.config.tls.")), "client certificates"),
+    (|case| case.mentions("PRIVATE KEY"), "RSA keys"),
+    (|case| case.mentions("encrypt.key-store"), "key stores"),
+    (|case| case.mentions("spring.cloud.config.tls."), "client certificates"),
+    (|case| case.mentions("configtree:"), "configtree imports"),
     (|case| case.binds_other_types(), "a Rust type for what is bound"),
 ];
 
@@ -140,6 +141,14 @@ impl Case {
         let mut kinds =
             self.json["bind"].as_array().into_iter().flatten().filter_map(|bind| bind.as_str()?.split('|').nth(1));
         kinds.any(|kind| !compare::TYPES.contains(&kind))
+    }
+
+    /// Whether the settings, local files or answers hold this text.
+    fn mentions(&self, text: &str) -> bool {
+        let answers = self.exchanges().iter().filter_map(|exchange| exchange["response"]["body"].as_str());
+        self.any_setting(|key, value| key.contains(text) || value.contains(text))
+            || self.files().iter().any(|(_, file)| file.contains(text))
+            || answers.into_iter().any(|body| body.contains(text))
     }
 
     pub(crate) fn has_setting(&self, key: &str, value: &str) -> bool {

@@ -105,7 +105,8 @@ impl Case {
         let other = |name: &str| name.chars().any(|c| c.is_ascii_uppercase() || c == '_');
         let names =
             |text: &str| text.split("${").skip(1).any(|rest| other(rest.split(['}', ':']).next().unwrap_or("")));
-        self.remote_values(key).iter().any(|value| value.get("value").unwrap_or(value).as_str().is_some_and(names))
+        let remote = self.remote_values(key);
+        names(key) || remote.iter().any(|value| value.get("value").unwrap_or(value).as_str().is_some_and(names))
     }
 
     /// Why we fail where Java starts.
@@ -194,6 +195,9 @@ impl Case {
         if self.answers_twice() {
             return Some("D-26");
         }
+        if self.drops_ciphers() && !self.ciphers().is_empty() {
+            return Some("D-15");
+        }
         let profiles = self.expected()["active_profiles"].as_array().cloned().unwrap_or_default();
         let profiles: Vec<_> = profiles.iter().filter_map(Value::as_str).collect();
         let sources = self.remote_sources();
@@ -243,8 +247,9 @@ impl Case {
         phases.windows(2).any(|pair| {
             pair[0].iter().zip(&pair[1]).any(|(before, after)| {
                 let keys = before["source"].as_object().into_iter().flatten();
-                keys.filter_map(|(key, value)| Some((value, after["source"].get(key)?)))
-                    .any(|(old, new)| (old != new && text(old) == text(new)) || text(new).contains("${"))
+                keys.filter_map(|(key, value)| Some((value, after["source"].get(key)?))).any(|(old, new)| {
+                    (old != new && text(old) == text(new)) || text(old).contains("${") || text(new).contains("${")
+                })
             })
         })
     }

@@ -134,7 +134,7 @@ impl Shared {
         let Some(status) = answer["status"].as_u64() else { return };
         let body = match answer["body_base64"].as_str() {
             Some(text) => base64::engine::general_purpose::STANDARD.decode(text).unwrap(),
-            None => answer["body"].as_str().unwrap_or_default().as_bytes().to_vec(),
+            None => encode(&answer, answer["body"].as_str().unwrap_or_default()),
         };
         let mut text = format!("HTTP/1.1 {status} x\r\nconnection: close\r\n");
         for header in answer["headers"].as_array().into_iter().flatten() {
@@ -194,4 +194,15 @@ pub(crate) fn with_default(path: &str) -> Vec<String> {
         segments.join("/")
     };
     (1..segments.len()).map(replace).filter(|other| other != path).collect()
+}
+
+/// The bytes of a text, in ISO-8859-1 if the answer says so.
+fn encode(answer: &Value, text: &str) -> Vec<u8> {
+    let mut headers = answer["headers"].as_array().into_iter().flatten();
+    let latin = headers
+        .any(|header| header[1].as_str().is_some_and(|value| value.to_lowercase().contains("charset=iso-8859-1")));
+    match text.chars().map(|c| u8::try_from(u32::from(c))).collect() {
+        Ok(bytes) if latin => bytes,
+        _ => text.as_bytes().to_vec(),
+    }
 }
