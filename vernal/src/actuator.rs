@@ -7,8 +7,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::request::Parts as Head;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tower_service::Service;
@@ -16,9 +17,14 @@ use vernal_commons::http::Body;
 use vernal_commons::{BoxError, BoxFuture, clock};
 
 use crate::application::Parts;
+use crate::error::causes;
 
-/// The media type of Spring Boot 3 and 4.
-const ACTUATOR_JSON: &str = "application/vnd.spring-boot.actuator.v3+json";
+/// The media types of Spring Boot 3 and 4 (`EndpointMediaTypes.DEFAULT`), the preferred one first.
+const MEDIA_TYPES: [&str; 3] = [
+    "application/vnd.spring-boot.actuator.v3+json",
+    "application/vnd.spring-boot.actuator.v2+json",
+    "application/json",
+];
 /// What a caller of `busrefresh` should wait while the broker is away.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 const ENDPOINTS: [&str; 4] = ["health", "info", "refresh", "busrefresh"];
@@ -75,7 +81,10 @@ impl Exposure {
 impl Actuator {
     pub(crate) fn new(parts: Arc<Parts>) -> Result<Self, crate::Error> {
         let mut web: WebEndpoints = parts.settings().bind("management.endpoints.web")?;
-        web.base_path = format!("/{}", web.base_path.trim_matches('/'));
+        web.base_path = match web.base_path.trim_matches('/') {
+            "" => String::new(),
+            path => format!("/{path}"),
+        };
         Ok(Self { parts, web })
     }
 
@@ -83,70 +92,87 @@ impl Actuator {
         WithActuator { actuator: self, inner }
     }
 
-    /// The path below the base path, if the request is for an endpoint at all.
+    /// The path below the base path, if the request is for an endpoint at all. Without a base path the application's
+    /// own paths lie beside the endpoints.
     fn endpoint<'a>(&self, path: &'a str) -> Option<&'a str> {
         let rest = path.strip_prefix(self.web.base_path.as_str())?;
-        (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_matches('/'))
+        if !(rest.is_empty() || rest.starts_with('/')) {
+            return None;
+        }
+        let rest = rest.trim_matches('/');
+        let name = rest.split('/').next().unwrap_or_default();
+        (!self.web.base_path.is_empty() || self.shows(name)).then_some(rest)
     }
 
-    async fn answer(&self, method: &Method, path: &str) -> Response<Body> {
+    /// Without a bus there is nothing to publish to, and Spring has no such endpoint.
+    fn shows(&self, name: &str) -> bool {
+        ENDPOINTS.contains(&name) && self.web.exposure.shows(name) && (name != "busrefresh" || self.parts.has_bus())
+    }
+
+    async fn answer(&self, request: &Head) -> Response<Body> {
+        let (method, path) = (&request.method, request.uri.path());
+        if is_refused(path) {
+            return bad_request();
+        }
         let endpoint = self.endpoint(path).unwrap_or_default();
         let (name, rest) = endpoint.split_once('/').unwrap_or((endpoint, ""));
-        let name = name.replace('-', "");
-        if name.is_empty() {
-            return self.links();
-        }
-        if !ENDPOINTS.contains(&name.as_str()) || !self.web.exposure.shows(&name) {
+        if !name.is_empty() && !self.shows(name) {
             return problem(StatusCode::NOT_FOUND, "No static resource", path);
         }
-        let reads = matches!(*method, Method::GET | Method::HEAD);
-        match (name.as_str(), rest) {
-            ("health" | "info", _) if !reads => not_allowed("GET", path),
-            ("refresh" | "busrefresh", _) if *method != Method::POST => not_allowed("POST", path),
-            ("health", rest) => self.health(rest, path),
-            ("info", "") => document(StatusCode::OK, &Value::Object(Map::new())),
-            ("refresh", "") => self.refresh(path).await,
+        let allowed = if matches!(name, "refresh" | "busrefresh") { "POST" } else { "GET" };
+        let method = if *method == Method::HEAD { &Method::GET } else { method };
+        if method.as_str() != allowed {
+            return not_allowed(allowed, path);
+        }
+        let Some(media_type) = media_type(&request.headers) else {
+            return problem(StatusCode::NOT_ACCEPTABLE, "No acceptable representation", path);
+        };
+        match (name, rest) {
+            ("", _) => document(media_type, &self.links()),
+            ("health", group) => match self.health(group) {
+                Some(health) => document(media_type, &health),
+                None => problem(StatusCode::NOT_FOUND, "No such health group", path),
+            },
+            ("info", "") => document(media_type, &Value::Object(Map::new())),
+            ("refresh", "") => match self.parts.refresh_on_demand().await {
+                Ok(changed) => document(media_type, &json!(changed)),
+                Err(error) => {
+                    tracing::warn!(error = causes(&*error).join(": "), "settings could not be refreshed");
+                    problem(StatusCode::INTERNAL_SERVER_ERROR, "settings could not be refreshed", path)
+                }
+            },
             ("busrefresh", destination) => self.bus_refresh(destination, path).await,
             _ => problem(StatusCode::NOT_FOUND, "No static resource", path),
         }
     }
 
-    fn links(&self) -> Response<Body> {
+    fn links(&self) -> Value {
         let base = &self.web.base_path;
         let mut links = Map::new();
         links.insert("self".to_owned(), json!({"href": base, "templated": false}));
-        for name in ENDPOINTS.into_iter().filter(|name| self.web.exposure.shows(name)) {
+        for name in ENDPOINTS.into_iter().filter(|name| self.shows(name)) {
             links.insert(name.to_owned(), json!({"href": format!("{base}/{name}"), "templated": false}));
         }
-        document(StatusCode::OK, &json!({"_links": links}))
+        json!({"_links": links})
     }
 
     /// A server that is away makes no service unhealthy: it goes on with what it has. The parts say how they are when
     /// `management.endpoint.health.show-details` or `show-components` is `always`.
-    fn health(&self, rest: &str, path: &str) -> Response<Body> {
-        let mut document_value = json!({"status": "UP"});
-        match rest {
+    fn health(&self, group: &str) -> Option<Value> {
+        let mut health = json!({"status": "UP"});
+        match group {
             "liveness" | "readiness" => {}
             "" => {
                 if let Some(components) = self.parts.health() {
-                    document_value["components"] = components;
+                    health["components"] = components;
                 }
             }
-            _ => return problem(StatusCode::NOT_FOUND, "No such health group", path),
+            _ => return None,
         }
-        document(StatusCode::OK, &document_value)
+        Some(health)
     }
 
-    async fn refresh(&self, path: &str) -> Response<Body> {
-        match self.parts.refresh().await {
-            Ok(changed) => document(StatusCode::OK, &json!(changed)),
-            Err(error) => {
-                tracing::warn!(error = %chain(&*error), "settings could not be refreshed");
-                problem(StatusCode::INTERNAL_SERVER_ERROR, "settings could not be refreshed", path)
-            }
-        }
-    }
-
+    /// `BusEndpoint`: the segments of the path, joined by colons, are the destination.
     async fn bus_refresh(&self, destination: &str, path: &str) -> Response<Body> {
         let decoded: Vec<_> = destination
             .split('/')
@@ -156,7 +182,7 @@ impl Actuator {
         match self.parts.publish_refresh(destination.as_deref()).await {
             Ok(()) => status(StatusCode::NO_CONTENT),
             Err(error) => {
-                tracing::warn!(error = %chain(&*error), "refresh event could not be published");
+                tracing::warn!(error = causes(&*error).join(": "), "refresh event could not be published");
                 let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "the bus is not available", path);
                 response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
                 response
@@ -185,7 +211,9 @@ where
             return Box::pin(async move { answer.await.map(IntoBody::into_body) });
         }
         let actuator = Arc::clone(&self.actuator);
-        Box::pin(async move { Ok(actuator.answer(request.method(), request.uri().path()).await) })
+        // No endpoint here reads a body.
+        let (head, _) = request.into_parts();
+        Box::pin(async move { Ok(actuator.answer(&head).await) })
     }
 }
 
@@ -204,22 +232,66 @@ where
     }
 }
 
+/// Whether Tomcat refuses the path before Spring sees it (fixture `bus/endpoints`, `busrefresh-a%2Fb`).
+fn is_refused(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    let encoded = |(at, _): (usize, &str)| {
+        let digits = path.get(at + 1..at + 3).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
+        digits.is_none_or(|digits| matches!(digits, "2f" | "5c" | "00"))
+    };
+    path.contains('\\') || path.match_indices('%').any(encoded)
+}
+
+/// The media type that the request likes best; none if it takes neither of them.
+fn media_type(headers: &HeaderMap) -> Option<&'static str> {
+    let mut best: Option<(f32, &'static str)> = None;
+    let mut accepts = false;
+    for range in headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','))
+    {
+        accepts = true;
+        let mut parameters = range.split(';').map(str::trim);
+        let name = parameters.next().unwrap_or_default().to_ascii_lowercase();
+        let quality = parameters.find_map(|parameter| parameter.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
+        let found = match name.as_str() {
+            "*/*" | "application/*" => MEDIA_TYPES.first(),
+            name => MEDIA_TYPES.iter().find(|known| **known == name),
+        };
+        // Of two that are liked as much the more exact one counts.
+        let weight = if name.ends_with("/*") { quality - 0.000_5 } else { quality };
+        if let Some(found) = found
+            && quality > 0.0
+            && best.is_none_or(|(known, _)| weight > known)
+        {
+            best = Some((weight, found));
+        }
+    }
+    if accepts { best.map(|(_, name)| name) } else { MEDIA_TYPES.first().copied() }
+}
+
 fn status(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
 }
 
-fn document(code: StatusCode, value: &Value) -> Response<Body> {
+fn document(media_type: &'static str, value: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(value.to_string()));
-    *response.status_mut() = code;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(ACTUATOR_JSON));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response
 }
 
 fn not_allowed(allowed: &'static str, path: &str) -> Response<Body> {
     let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", path);
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+/// The answer to a path that is refused: a page, as Tomcat's.
+fn bad_request() -> Response<Body> {
+    let page = "<!doctype html><html lang=\"en\"><title>HTTP Status 400</title><h1>HTTP Status 400: Bad Request</h1>";
+    let mut response = Response::new(Body::from(page));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html;charset=utf-8"));
     response
 }
 
@@ -232,19 +304,9 @@ fn problem(code: StatusCode, message: &str, path: &str) -> Response<Body> {
         "message": message,
         "path": path,
     });
-    let mut response = document(code, &body);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut response = document("application/json", &body);
+    *response.status_mut() = code;
     response
-}
-
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
@@ -261,5 +323,33 @@ mod tests {
     fn a_star_exposes_all_but_the_excluded() {
         let exposure = Exposure { include: vec!["*".to_owned()], exclude: vec!["bus-refresh".to_owned()] };
         assert_eq!(ENDPOINTS.map(|name| exposure.shows(name)), [true, true, true, false]);
+    }
+
+    #[test]
+    fn tomcat_refuses_encoded_slashes_and_broken_escapes() {
+        for path in ["/actuator/busrefresh/a%2Fb", "/a%5cb", "/a%00", "/a%", "/a%zz", "/a\\b"] {
+            assert!(is_refused(path), "{path}");
+        }
+        assert!(!is_refused("/actuator/busrefresh/a%3Ab/c%2A%20"));
+    }
+
+    #[test]
+    fn the_media_type_is_the_one_that_the_client_likes_best() {
+        let [v3, v2, json] = MEDIA_TYPES;
+        for (accept, expected) in [
+            ("*/*", Some(v3)),
+            ("application/json", Some(json)),
+            ("application/json, text/plain, */*", Some(json)),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Some(v3)),
+            ("application/json;q=0.5, application/vnd.spring-boot.actuator.v2+json", Some(v2)),
+            ("application/*", Some(v3)),
+            ("text/html", None),
+            ("application/json;q=0", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, HeaderValue::from_static(accept));
+            assert_eq!(media_type(&headers), expected, "{accept}");
+        }
+        assert_eq!(media_type(&HeaderMap::new()), Some(v3));
     }
 }

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http::{Request, Response};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer};
+use serde::{Deserialize, de};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use tower_service::Service;
 use vernal_bus_client::{Bus, BusTransport, State};
 use vernal_commons::discover::Discover;
@@ -28,6 +31,11 @@ mod running;
 
 pub use running::Running;
 
+/// How long a start waits for the registry's first answer.
+const FIRST_TRY: Duration = Duration::from_secs(2);
+/// How long a registry that does not answer may hold up the end: the bus needs its time, too.
+const DEREGISTER_LIMIT: Duration = Duration::from_secs(3);
+
 /// A service of the estate: its settings, its view of the registry, its clients. Cheap to clone.
 ///
 /// Nothing of it is global; any number can live in one process.
@@ -43,6 +51,15 @@ pub struct Builder {
     transport: Option<SharedTransport>,
     bus_transport: Option<Arc<dyn BusTransport>>,
     feign: Vec<Box<dyn FnOnce(FeignBuilder) -> FeignBuilder + Send>>,
+}
+
+/// `server.*`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct ServerSettings {
+    #[serde(deserialize_with = "ip_address")]
+    address: IpAddr,
+    port: u16,
 }
 
 type Hook = Arc<dyn Fn(Vec<String>) -> BoxFuture<'static, ()> + Send + Sync>;
@@ -91,7 +108,7 @@ impl Application {
     ///
     /// If the client's description or settings are wrong, for example a placeholder in its URL that has no value.
     pub fn feign<C: FeignClient>(&self) -> Result<C, Error> {
-        Ok(self.parts.feign.client::<C>()?)
+        self.parts.feign.client::<C>().map_err(no_client)
     }
 
     /// The context of all Feign clients of this application.
@@ -106,7 +123,7 @@ impl Application {
     ///
     /// If a setting of `spring.cloud.openfeign` is wrong.
     pub fn rest(&self) -> Result<RestClient, Error> {
-        Ok(self.parts.feign.rest()?)
+        self.parts.feign.rest().map_err(no_client)
     }
 
     /// Service name to instances.
@@ -115,7 +132,8 @@ impl Application {
         Arc::clone(&self.parts.discovery)
     }
 
-    /// The HTTP transport of this application, without balancing or logging.
+    /// An HTTP transport without balancing or logging: the one given to the builder, or a pooled one with default
+    /// time limits.
     #[must_use]
     pub fn transport(&self) -> SharedTransport {
         self.parts.transport.clone()
@@ -205,7 +223,8 @@ impl Builder {
         self
     }
 
-    /// What sends HTTP requests. Default: a pooled client, one for the whole application.
+    /// What sends all HTTP requests. Default: pooled clients with the time limits that the settings name for the
+    /// config server, the registry and Feign clients.
     pub fn transport(mut self, transport: SharedTransport) -> Self {
         self.transport = Some(transport);
         self
@@ -241,41 +260,71 @@ impl Builder {
     /// If a file or setting is wrong, or the config server is needed (`spring.cloud.config.fail-fast`) and does not
     /// answer.
     pub async fn bootstrap(self) -> Result<Application, Error> {
-        let transport = match self.transport {
-            Some(transport) => transport,
+        let Self { bootstrap, transport: given, bus_transport, feign } = self;
+        let bootstrap = match &given {
+            Some(transport) => bootstrap.transport(transport.clone()),
+            None => bootstrap,
+        };
+        let settings = bootstrap.load().await?;
+        let transport = match &given {
+            Some(transport) => transport.clone(),
             None => SharedTransport::new(
                 ReqwestTransport::new()
                     .map_err(|error| Error::new(ErrorKind::Config, "HTTP client cannot be built", error))?,
             ),
         };
-        let settings = self.bootstrap.transport(transport.clone()).load().await?;
         let simple: SimpleDiscoverySettings = settings.bind("spring.cloud.discovery.client.simple")?;
-        let eureka: EurekaClientSettings = settings.bind("eureka.client")?;
-        let eureka = match eureka.enabled {
-            true => Some(EurekaClient::builder(eureka).transport(transport.clone()).start()?),
-            false => None,
-        };
+        let eureka = registry_client(settings.bind("eureka.client")?, given.as_ref())?;
         let registry = eureka.as_ref().map(EurekaClient::discovery);
         let mut sources: Vec<Arc<dyn Discover>> = vec![Arc::new(FixedResolver::new(&simple)?)];
         sources.extend(registry.clone().map(|registry| Arc::new(registry) as Arc<dyn Discover>));
         let discovery: Arc<dyn Discover> = Arc::new(CompositeResolver::new(sources));
-        let feign =
-            Feign::builder().settings(settings.clone()).discover(Arc::clone(&discovery)).transport(transport.clone());
-        let feign = self.feign.into_iter().fold(feign, |feign, configure| configure(feign)).build()?;
-        let bus_transport = self.bus_transport;
+        let mut context = Feign::builder().settings(settings.clone()).discover(Arc::clone(&discovery));
+        if let Some(transport) = given {
+            context = context.transport(transport);
+        }
+        let context = feign.into_iter().fold(context, |context, configure| configure(context)).build()?;
+        if let Some(registry) = &registry {
+            // A call right after the start would find no instance otherwise.
+            registry.wait_first_try(FIRST_TRY).await;
+        }
         let parts = Parts {
             settings,
             transport,
             eureka: Mutex::new(eureka),
             registry,
             discovery,
-            feign,
+            feign: context,
             bus_transport,
             bus: Mutex::default(),
             hooks: Mutex::default(),
         };
         Ok(Application { parts: Arc::new(parts) })
     }
+}
+
+fn registry_client(
+    settings: EurekaClientSettings,
+    transport: Option<&SharedTransport>,
+) -> Result<Option<EurekaClient>, Error> {
+    if !settings.enabled {
+        return Ok(None);
+    }
+    let needs_tls = |url: &str| url.starts_with("https:") && transport.is_none() && !ReqwestTransport::has_tls();
+    if let Some(server) = settings.servers()?.iter().find(|server| needs_tls(server.url())) {
+        let reason = "`https://` needs the cargo feature `rustls`, which this program was built without";
+        return Err(Error::new(ErrorKind::Discovery, format!("registry `{server}` cannot be asked"), reason));
+    }
+    let client = EurekaClient::builder(settings).shutdown_limit(DEREGISTER_LIMIT);
+    let client = match transport {
+        Some(transport) => client.transport(transport.clone()),
+        None => client,
+    };
+    Ok(Some(client.start()?))
+}
+
+fn no_client(error: vernal_feign::Error) -> Error {
+    Error::new(ErrorKind::Feign, "Feign client cannot be built", error)
 }
 
 // ===== impl Parts =====
@@ -290,6 +339,16 @@ impl Parts {
         let report = self.settings.refresh().await?;
         self.tell(&report.changed).await;
         Ok(report.changed)
+    }
+
+    /// As [`refresh`](Self::refresh), for somebody other than the bus, which need not catch up any more then.
+    pub(crate) async fn refresh_on_demand(&self) -> Result<Vec<String>, BoxError> {
+        let started = Instant::now();
+        let changed = self.refresh().await?;
+        if let Some(bus) = self.bus().filter(|_| !self.settings.status().is_stale()) {
+            bus.config_fetched(started).await;
+        }
+        Ok(changed)
     }
 
     /// As [`refresh`](Self::refresh), but a config server that did not answer is an error even where the old settings
@@ -327,8 +386,16 @@ impl Parts {
         Ok(())
     }
 
+    pub(crate) fn has_bus(&self) -> bool {
+        self.bus().is_some()
+    }
+
     fn bus(&self) -> Option<Bus> {
         self.bus.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn take_bus(&self) -> Option<Bus> {
+        self.bus.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn take_eureka(&self) -> Option<EurekaClient> {
@@ -347,35 +414,44 @@ impl Parts {
             false => json!({"status": status}),
         };
         let mut components = json!({});
+        let shown = |works: bool| if works { "UP" } else { "UNKNOWN" };
         let config = self.settings.status();
-        let status = if config.last_success.is_some() { "UP" } else { "UNKNOWN" };
-        components["clientConfigServer"] = component(status, json!({"propertySources": self.settings.sources()}));
+        if config.uses_server {
+            let status = shown(!config.is_stale());
+            components["clientConfigServer"] = component(status, json!({"propertySources": self.settings.sources()}));
+        }
         if let Some(registry) = &self.registry {
-            let status = if registry.health().fetch.last_success.is_some() { "UP" } else { "UNKNOWN" };
+            let fetch = registry.health().fetch;
+            let status = shown(fetch.last_success.is_some() && fetch.consecutive_failures == 0);
             components["eureka"] = component(status, json!({"applications": registry.services().len()}));
         }
         if let Some(bus) = self.bus() {
             let state = bus.state();
-            let status = if state == State::Consuming { "UP" } else { "UNKNOWN" };
-            components["bus"] = component(status, json!({"state": format!("{state:?}")}));
+            components["bus"] = component(shown(state == State::Consuming), json!({"state": format!("{state:?}")}));
         }
         Some(components)
     }
 
     /// `server.address` and `server.port`.
     fn address(&self) -> Result<SocketAddr, Error> {
-        let read = |name: &str, default: &str| -> Result<String, Error> {
-            Ok(self.settings.get(name)?.unwrap_or_else(|| default.to_owned()))
-        };
-        let address = read("server.address", "0.0.0.0")?;
-        let address: IpAddr = match address.as_str() {
-            "localhost" => IpAddr::from([127, 0, 0, 1]),
-            text => text.parse().map_err(|_| Error::setting("server.address", text, "an IP address"))?,
-        };
-        let port = read("server.port", "8080")?;
-        let port =
-            port.trim().parse().map_err(|_| Error::setting("server.port", &port, "a port number, 0 to 65535"))?;
+        let ServerSettings { address, port } = self.settings.bind("server")?;
         Ok(SocketAddr::new(address, port))
+    }
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self { address: Ipv4Addr::UNSPECIFIED.into(), port: 8080 }
+    }
+}
+
+fn ip_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.trim() {
+        "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
+        address => {
+            address.parse().map_err(|_| de::Error::custom(format_args!("expected an IP address, found `{address}`")))
+        }
     }
 }
 

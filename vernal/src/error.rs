@@ -33,10 +33,6 @@ impl Error {
         Self { kind, message: message.into(), source: Some(source.into()) }
     }
 
-    pub(crate) fn setting(name: &str, value: &str, expected: &str) -> Self {
-        Self { kind: ErrorKind::Config, message: format!("`{name}` is `{value}`, expected {expected}"), source: None }
-    }
-
     /// Where it comes from.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
@@ -52,13 +48,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            write!(f, "\n  because: {error}")?;
-            cause = error.source();
-        }
-        Ok(())
+        f.write_str(&causes(self).join("\n  because: "))
     }
 }
 
@@ -66,6 +56,20 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
     }
+}
+
+/// The texts of an error and its causes. Some foreign ones quote their cause, which is not said again then.
+pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
+    let mut texts = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !texts.last().is_some_and(|last| last.ends_with(&text)) {
+            texts.push(text);
+        }
+        cause = error.source();
+    }
+    texts
 }
 
 #[cfg(feature = "config")]

@@ -16,7 +16,7 @@ use vernal_discovery_client::{
     ApplicationFacts, EurekaClientSettings, EurekaInstanceSettings, HostAddress, InetSettings, InstanceRecord,
 };
 
-use super::{Application, Parts};
+use super::{Application, FIRST_TRY, Parts};
 use crate::error::{Error, ErrorKind};
 use crate::server::Server;
 
@@ -24,11 +24,8 @@ use crate::server::Server;
 const DRAIN: Duration = Duration::from_secs(2);
 /// The server's own limit, above the drain time.
 const SERVER_LIMIT: Duration = Duration::from_secs(3);
-/// In any case, leaving takes no longer.
-const HARD_LIMIT: Duration = Duration::from_secs(10);
-
-/// How long a start waits for the registry's first answer.
-const FIRST_TRY: Duration = Duration::from_secs(2);
+/// In any case, leaving takes no longer: what is promised is 10 s.
+const HARD_LIMIT: Duration = Duration::from_millis(9500);
 
 /// A service that listens. [`stop`](Self::stop) leaves in order; dropping it is like killing the process: nobody is
 /// told.
@@ -36,7 +33,8 @@ const FIRST_TRY: Duration = Duration::from_secs(2);
 pub struct Running {
     parts: Arc<Parts>,
     address: SocketAddr,
-    server: Task,
+    /// None once it has been stopped.
+    server: Option<Task>,
 }
 
 impl Running {
@@ -48,18 +46,21 @@ impl Running {
         B::Error: Into<BoxError>,
     {
         let wanted = parts.address()?;
+        #[cfg(feature = "actuator")]
+        let service = Arc::new(crate::actuator::Actuator::new(Arc::clone(&parts))?).in_front_of(service);
         let server = Server::bind(wanted)
             .await
             .map_err(|error| Error::new(ErrorKind::Serve, format!("cannot listen on `{wanted}`"), error))?;
         let address = server.address();
         parts.settings.set_overrides([("local.server.port", address.port().to_string())])?;
-        join_bus(&parts, address.port())?;
-        #[cfg(feature = "actuator")]
-        let service = Arc::new(crate::actuator::Actuator::new(Arc::clone(&parts))?).in_front_of(service);
-        let server = Task::spawn("http server", |stop| server.run(service, stop, DRAIN));
-        register(&parts, address.port()).await?;
+        // From here on an error ends what was started, since it drops this.
+        let mut running = Self { parts, address, server: None };
+        let parts = &running.parts;
+        join_bus(parts, address.port())?;
+        running.server = Some(Task::spawn("http server", |stop| server.run(service, stop, DRAIN)));
+        register(parts, address.port()).await?;
         tracing::info!(%address, "listening");
-        Ok(Self { parts, address, server })
+        Ok(running)
     }
 
     /// Where it listens; the port is the real one, also with `server.port: 0`.
@@ -80,29 +81,45 @@ impl Running {
     /// # Cancel safety
     ///
     /// A dropped future ends the service at once, without what had not been done yet.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
+        let server = self.server.take();
+        let mut eureka = self.parts.take_eureka();
         let leave = async {
-            if let Some(eureka) = self.parts.take_eureka()
-                && let Err(error) = eureka.stop().await
+            if let Some(eureka) = &mut eureka
+                && let Err(error) = eureka.deregister().await
             {
                 tracing::warn!(error = %error, "left without the registry's word");
             }
-            self.server.stop(SERVER_LIMIT).await;
+            if let Some(server) = server {
+                server.stop(SERVER_LIMIT).await;
+            }
             if let Some(bus) = self.parts.bus() {
                 bus.stop().await;
+            }
+            // Until now running requests could still look up whom they call.
+            if let Some(eureka) = eureka.take() {
+                drop(eureka.stop().await);
             }
         };
         match tokio::time::timeout(HARD_LIMIT, leave).await {
             Ok(()) => tracing::info!("left"),
-            Err(_) => tracing::warn!(limit_s = HARD_LIMIT.as_secs(), "left without having finished"),
+            Err(_) => tracing::warn!(limit_ms = HARD_LIMIT.as_millis(), "left without having finished"),
         }
     }
 
     /// Ends as a killed process would: connections break, nobody is told.
     pub async fn kill(self) {
+        drop(self);
+        // Aborted tasks close their sockets when they are run once more.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What has not been stopped ends at once, even if the [`Application`] lives on.
+impl Drop for Running {
+    fn drop(&mut self) {
         drop(self.parts.take_eureka());
-        drop(self.parts.bus.lock().unwrap_or_else(PoisonError::into_inner).take());
-        self.server.stop(Duration::ZERO).await;
+        drop(self.parts.take_bus());
     }
 }
 
@@ -122,7 +139,10 @@ fn join_bus(parts: &Arc<Parts>, port: u16) -> Result<(), Error> {
         "local.server.port" => Some(port.clone()),
         name => parts.settings.get(name).ok().flatten(),
     })?;
-    let builder = Bus::builder(settings, id);
+    // The other names of this node on the bus: a change of a shared file concerns it, too.
+    let names = parts.settings.get("spring.cloud.config.name")?.unwrap_or_default();
+    let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let builder = Bus::builder(settings, id).aliases(names);
     let builder = match &parts.bus_transport {
         Some(transport) => builder.shared_transport(Arc::clone(transport)),
         #[cfg(feature = "amqp")]

@@ -1,0 +1,172 @@
+//! The management endpoints.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use vernal_testkit::broker::Broker;
+use vernal_testkit::registry::Registry;
+
+use crate::home::{Home, Join, assert_serves, consumes, start};
+use crate::wire::{get, post, send, until};
+
+const V3: &str = "application/vnd.spring-boot.actuator.v3+json";
+
+#[tokio::test]
+async fn only_health_and_info_are_exposed_unless_the_settings_name_others() {
+    let broker = Broker::builder().start().await.unwrap();
+    let home = Home::new();
+    home.write("application.yml", "management.endpoints.web.exposure.include: health,info");
+    let (_, running) = start(home.application().bus(broker.port())).await;
+    let address = running.address();
+    let health = get(address, "/actuator/health").await;
+    assert_eq!((health.status, health.body.as_str()), (200, r#"{"status":"UP"}"#));
+    assert_eq!(health.header("content-type"), Some(V3));
+    let info = get(address, "/actuator/info").await;
+    assert_eq!((info.status, info.body.as_str(), info.header("content-type")), (200, "{}", Some(V3)));
+    for path in ["/actuator/refresh", "/actuator/busrefresh", "/actuator/busrefresh/shop", "/actuator/env"] {
+        let answer = post(address, path).await;
+        assert_eq!((answer.status, answer.header("content-type")), (404, Some("application/json")), "{path}");
+        assert_eq!((&answer.json()["status"], &answer.json()["path"]), (&json!(404), &json!(path)));
+    }
+    assert!(broker.published().is_empty());
+    let links = get(address, "/actuator").await.json();
+    let names: Vec<_> = links["_links"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(names, ["self", "health", "info"]);
+    assert_serves(address).await;
+    running.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn methods_and_media_types_are_springs() {
+    let home = Home::new();
+    let (_, running) = start(home.application()).await;
+    let address = running.address();
+    for (method, path, status, allow) in [
+        ("POST", "/actuator/health", 405, Some("GET")),
+        ("DELETE", "/actuator/info", 405, Some("GET")),
+        ("GET", "/actuator/refresh", 405, Some("POST")),
+        ("PUT", "/actuator/refresh", 405, Some("POST")),
+        ("POST", "/actuator/refresh", 200, None),
+        ("HEAD", "/actuator/health", 200, None),
+        ("GET", "/actuator/health/readiness", 200, None),
+        ("GET", "/actuator/health/unknown", 404, None),
+        ("GET", "/actuator/beans", 404, None),
+        ("GET", "/actuator/", 200, None),
+    ] {
+        let answer = send(address, method, path, "").await;
+        assert_eq!((answer.status, answer.header("allow")), (status, allow), "{method} {path}");
+    }
+    for (accept, status, media_type) in [
+        ("application/json", 200, "application/json"),
+        ("*/*", 200, V3),
+        ("text/html", 406, "application/json"),
+    ] {
+        let answer = send(address, "GET", "/actuator/health", &format!("Accept: {accept}\r\n")).await;
+        assert_eq!((answer.status, answer.header("content-type")), (status, Some(media_type)), "{accept}");
+    }
+    // What only begins like the base path is the application's.
+    assert_eq!(get(address, "/actuators/health").await.body, "hello");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_bus_there_is_nothing_to_publish_to() {
+    let home = Home::new();
+    let (_, running) = start(home.application()).await;
+    assert_eq!(post(running.address(), "/actuator/busrefresh").await.status, 404);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn endpoints_can_be_moved_and_lie_beside_the_applications_paths() {
+    let home = Home::new();
+    for (base, health, other) in [("/manage", "/manage/health", "/actuator/health"), ("/", "/health", "/healthy")] {
+        let application = home.application().property("management.endpoints.web.base-path", base);
+        let (_, running) = start(application).await;
+        assert_eq!(get(running.address(), health).await.body, r#"{"status":"UP"}"#);
+        assert_eq!(get(running.address(), other).await.body, "hello");
+        assert_serves(running.address()).await;
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn health_shows_the_parts_when_it_may() {
+    let broker = Broker::builder().start().await.unwrap();
+    let registry = Registry::start().await.unwrap();
+    let (home, server) = Home::with_server("db.password: hunter2-secret\n").await;
+    let application = home.application().bus(broker.port()).registry(&registry.url());
+    let (_, running) = start(application.property("management.endpoint.health.show-details", "always")).await;
+    let state = async || {
+        let health = get(running.address(), "/actuator/health").await;
+        assert!(!health.body.contains("hunter2-secret"), "{}", health.body);
+        let health = health.json();
+        assert_eq!((&health["status"]), "UP", "a part that is away makes no service unhealthy");
+        let status = |part: &str| health["components"][part]["status"].clone();
+        [status("clientConfigServer"), status("eureka"), status("bus")]
+    };
+    until("all parts are up", async || state().await == ["UP", "UP", "UP"]).await;
+    broker.stop().await;
+    registry.fail_with(500);
+    server.stop().await;
+    post(running.address(), "/actuator/refresh").await;
+    until("no part is up", async || state().await == ["UNKNOWN", "UNKNOWN", "UNKNOWN"]).await;
+    registry.resume();
+    running.stop().await;
+    registry.stop().await;
+}
+
+/// Fixtures `bus/endpoints`: calls of `busrefresh` on Spring nodes, and what they published. Others need `busenv`.
+#[tokio::test]
+async fn busrefresh_does_what_spring_was_seen_to_do() {
+    let root = std::env::var_os("VERNAL_FIXTURES").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"),
+        PathBuf::from,
+    );
+    let broker = Broker::builder().start().await.unwrap();
+    let home = Home::new();
+    let application = home.application().property("spring.application.name", "orders");
+    let application = application.property("spring.profiles.active", "dev,cloud");
+    let (_, running) = start(application.bus(broker.port())).await;
+    until("the service listens", async || consumes(&broker)).await;
+    let (mut run, mut not_built) = (0, 0);
+    let folder = root.join("bus/endpoints");
+    for file in std::fs::read_dir(&folder).into_iter().flatten() {
+        let cases: Vec<Value> = serde_json::from_slice(&std::fs::read(file.unwrap().path()).unwrap()).unwrap();
+        for case in cases {
+            let (request, expected) = (&case["request"], &case["expect"]);
+            let (method, path) = (request["method"].as_str().unwrap(), request["path"].as_str().unwrap());
+            if ["/actuator/busenv", "/actuator/busshutdown"].iter().any(|other| path.starts_with(other)) {
+                not_built += 1;
+                continue;
+            }
+            broker.forget_published();
+            let body = request["body"].as_str().unwrap_or_default();
+            assert!(body.is_empty(), "busrefresh takes no body: {case}");
+            let headers = request["content_type"].as_str().map(|kind| format!("Content-Type: {kind}\r\n"));
+            let answer = send(running.address(), method, path, &headers.unwrap_or_default()).await;
+            let published: Vec<Value> = broker
+                .published()
+                .iter()
+                .map(|message| serde_json::from_slice::<Value>(&message.body).unwrap())
+                .filter(|event| event["type"] != "AckRemoteApplicationEvent")
+                .map(|event| json!({"type": event["type"], "destinationService": event["destinationService"]}))
+                .collect();
+            let ours = json!({
+                "status": answer.status,
+                "body_empty": answer.body.is_empty(),
+                "content_type": answer.header("content-type"),
+                "allow": answer.header("allow"),
+                "events": published,
+                // Who acknowledges depends on who else is there.
+                "acks": expected["acks"],
+            });
+            assert_eq!(&ours, expected, "{}", case["case"]);
+            run += 1;
+        }
+    }
+    println!("bus/endpoints: {run} run, {run} passed, 0 deviations, {not_built} not built (busenv, busshutdown)");
+    running.stop().await;
+    broker.stop().await;
+}
