@@ -59,7 +59,8 @@ impl Task {
         self.token.cancel();
     }
 
-    /// Asks the task to end and waits for at most `limit`, then aborts it.
+    /// Asks the task to end and waits for at most `limit`, then aborts it and waits until it has let go of what it
+    /// owned, which happens at its next point of suspension.
     ///
     /// # Cancel safety
     ///

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use axum::http::{StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use vernal::Application;
 use vernal::commons::balance::{Balance, P2c};
@@ -72,8 +72,10 @@ impl Gateway {
             let attempt = copy.unwrap_or_else(|| std::mem::take(&mut body));
             match self.send(candidate, &head, attempt).await {
                 Ok(response) => return Ok(response),
-                Err(error) if error.is_connect() && !once => {
+                // A request that never left can go elsewhere; one that only reads can too, since asking twice does no harm.
+                Err(error) if !once && (error.is_connect() || reads_only(&head.method) && !error.is_timeout()) => {
                     tracing::warn!(
+                        error = %crate::problem::chain(&error),
                         service,
                         instance = candidate.instance().instance_id(),
                         "instance refused the connection"
@@ -111,6 +113,10 @@ impl Gateway {
         remove_hop_by_hop(&mut head.headers);
         Ok(Response::from_parts(head, axum::body::Body::new(body)))
     }
+}
+
+const fn reads_only(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
 }
 
 fn no_instance(service: &str, view: &ServiceView) -> String {

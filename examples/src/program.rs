@@ -14,9 +14,10 @@ use vernal_testkit::logs::Logs;
 use crate::estate::folder_of;
 use crate::problem::chain;
 
-/// Logs to standard error, filtered by `RUST_LOG` (default `info`).
+/// Logs to standard error, filtered by `RUST_LOG`. The default is `info`, without lapin's own lines: what it reports
+/// as errors is a broker that is away, which the bus says in one line and gets over.
 pub fn log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,lapin=off"));
     let format = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     tracing_subscriber::registry().with(format.with_filter(filter)).init();
 }

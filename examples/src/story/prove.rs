@@ -41,9 +41,11 @@ impl Story {
         })?;
         proof.note(format!("sources: {}", app.settings().sources().join(", ")));
         (self.app, self.user) = (Some(app), Some(running));
-        let served = self.served("greeting.message").await;
+        let file = std::fs::read_to_string(self.estate.config_file("application.yml")).unwrap_or_default();
+        let line = file.lines().find_map(|line| line.trim().strip_prefix("message: ")).unwrap_or_default();
         let shown = self.web.get(&format!("{}/welcome", self.user_url())).await;
-        proof.equal("GET /welcome of the user service shows what the config server serves", served, shown.text)?;
+        proof.equal("GET /welcome of the user service, as in application.yml", line, &shown.text)?;
+        proof.equal("the config server serves", line.to_owned(), self.served("greeting.message").await)?;
         Ok(proof)
     }
 
@@ -233,8 +235,11 @@ impl Story {
     async fn fail_over(&mut self) -> Outcome {
         let mut proof = Proof::default();
         if let Some(victim) = self.estate.orders.pop() {
-            proof.note(format!("order service at {} is killed; it does not deregister", victim.address()));
+            let address = victim.address();
+            proof.note(format!("order service at {address} is killed; it does not deregister"));
             victim.kill().await;
+            let dead = self.until(&format!("http://{address}/welcome"), |answer| answer.status == 0).await;
+            proof.equal("answers at its port", 0, dead.status)?;
         }
         let mut failed = Vec::new();
         for _ in 0..CALLS_AFTER_THE_KILL {

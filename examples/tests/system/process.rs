@@ -25,7 +25,7 @@ impl Program {
         let child = Command::new(path)
             .args(flags)
             .args(settings.iter().map(|(name, value)| format!("--{name}={value}")))
-            .env("RUST_LOG", "info")
+            .env_remove("RUST_LOG")
             .stdin(Stdio::null())
             .stdout(output.reopen().unwrap())
             .stderr(output.reopen().unwrap())
