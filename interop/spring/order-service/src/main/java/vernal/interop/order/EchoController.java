@@ -1,0 +1,33 @@
+package vernal.interop.order;
+
+import java.util.List;
+import java.util.Map;
+
+import jakarta.servlet.http.HttpServletRequest;
+
+import org.springframework.http.HttpHeaders;
+import org.springframework.util.MultiValueMap;
+import org.springframework.web.bind.annotation.PathVariable;
+import org.springframework.web.bind.annotation.RequestBody;
+import org.springframework.web.bind.annotation.RequestHeader;
+import org.springframework.web.bind.annotation.RequestMapping;
+import org.springframework.web.bind.annotation.RequestParam;
+import org.springframework.web.bind.annotation.RestController;
+
+/** Answers what Spring made of a request: the target as it came, and path, query and headers as decoded. */
+@RestController
+class EchoController {
+
+    record Echo(String method, String target, String path, Map<String, List<String>> query,
+            Map<String, List<String>> headers, String body) {
+    }
+
+    @RequestMapping({"/echo/{value}", "/order-service/echo/{value}"})
+    Echo echo(HttpServletRequest request, @PathVariable String value,
+            @RequestParam MultiValueMap<String, String> query, @RequestHeader HttpHeaders headers,
+            @RequestBody(required = false) String body) {
+        String undecoded = request.getQueryString();
+        String target = request.getRequestURI() + (undecoded == null ? "" : "?" + undecoded);
+        return new Echo(request.getMethod(), target, value, query, headers.asMultiValueMap(), body);
+    }
+}
