@@ -100,6 +100,9 @@ struct Ready {
 /// Bodies that nobody wants are read up to this length, so that the connection can be used again.
 const DRAIN: usize = 64 << 10;
 
+/// And no longer than this: a new connection costs less.
+const DRAIN_TIME: Duration = Duration::from_secs(1);
+
 // ===== impl Core =====
 
 impl Core {
@@ -540,7 +543,8 @@ impl Answer<'_> {
 
     /// Reads a body that nobody wants. Failing costs the connection, nothing else.
     async fn drain(&self, body: Body) {
-        if timeout::read(body, DRAIN, self.info.read_timeout()).await.is_err() {
+        let drained = tokio::time::timeout(DRAIN_TIME, timeout::read(body, DRAIN, None)).await;
+        if !matches!(drained, Ok(Ok(_))) {
             tracing::trace!(target: "vernal_feign", "the rest of a response was not read");
         }
     }

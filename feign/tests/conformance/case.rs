@@ -36,6 +36,8 @@ pub(crate) struct Case {
     pub(crate) expect_requests: Vec<Value>,
     pub(crate) expect_result: Option<Value>,
     pub(crate) expect_error: Option<Value>,
+    /// One per call, when the method is called several times.
+    pub(crate) expect_outcomes: Option<Vec<Value>>,
     #[serde(default)]
     pub(crate) expect_log: Vec<String>,
 }
@@ -287,6 +289,10 @@ pub(crate) fn client(case: &Case, ports: &Ports, mode: Mode) -> Result<Client, E
     let mut feign = Feign::builder()
         .settings(settings(case, ports, mode))
         .discover(Arc::new(Simple(Arc::new(ServiceView::new(instances)))));
+    if case.config.contains_key("instances") {
+        // Spring's default; ours is another.
+        feign = feign.balance(vernal_commons::balance::RoundRobin::new());
+    }
     for name in components(case) {
         feign = match name {
             "SeedBeans" => feign.error_decoder(SeedBeans),

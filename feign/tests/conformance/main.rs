@@ -23,7 +23,7 @@ use case::{Case, Mode, Outcome, Ports};
 use rules::{Kind, NOT_BUILT, Ours};
 use server::{Seen, Server};
 
-const FAMILIES: [&str; 24] = [
+const FAMILIES: [&str; 25] = [
     "requests/path",
     "requests/query",
     "requests/header",
@@ -48,6 +48,7 @@ const FAMILIES: [&str; 24] = [
     "logs/full",
     "logs/timeout",
     "logs/retry",
+    "loadbalance/lb",
 ];
 
 #[derive(Debug)]
@@ -60,7 +61,10 @@ enum Verdict {
 
 /// Everything that could be seen of a call.
 struct Observed {
+    /// Of the first call.
     outcome: Outcome,
+    /// Of the further calls, if the case has some.
+    more: Vec<Outcome>,
     built: bool,
     seen: Vec<Seen>,
     log: Vec<String>,
@@ -161,17 +165,33 @@ async fn blackhole_port() -> (u16, impl Sized) {
 
 async fn observe(case: &Case, refused: u16, blackhole: u16, mode: Mode) -> Observed {
     let a = Server::start(case.canned_responses.clone()).await;
-    let b = Server::start(case.canned_responses_b.clone()).await;
-    let ports = Ports { a: a.address.port(), b: b.address.port(), refused, blackhole };
+    let two = case.config.contains_key("instances") && case.canned_responses_b.is_empty();
+    let b = Server::start(if two { &case.canned_responses } else { &case.canned_responses_b }.clone()).await;
+    let port_a = if case.config.contains_key("instance_a") { refused } else { a.address.port() };
+    let ports = Ports { a: port_a, b: b.address.port(), refused, blackhole };
+    let further = case.expect_outcomes.as_ref().map_or(0, |outcomes| outcomes.len().saturating_sub(1));
+    let mut more = Vec::new();
     let logs = Logs::new();
     let guard = logs.capture();
     let (outcome, built) = match case::client(case, &ports, mode) {
-        Ok(client) => (case::run(case, &client, &ports).await, true),
+        Ok(client) => {
+            let first = case::run(case, &client, &ports).await;
+            for _ in 0..further {
+                more.push(case::run(case, &client, &ports).await);
+            }
+            (first, true)
+        }
         Err(error) => (Err(error), false),
     };
     drop(guard);
     let log = logs.messages("vernal_feign").into_iter().filter(|line| line.starts_with('[')).collect();
-    Observed { outcome, built, seen: a.seen(), log, ports }
+    // Which of two instances was asked first is chance, in the recordings too; all requests of these cases are alike.
+    let (mut seen, at_b) = (a.seen(), b.seen());
+    if further > 0 && two && port_a != refused {
+        assert!(seen.len().abs_diff(at_b.len()) <= 1, "{} and {} requests", seen.len(), at_b.len());
+    }
+    seen.extend(at_b);
+    Observed { outcome, more, built, seen, log, ports }
 }
 
 async fn judge(case: &Case, refused: u16, blackhole: u16) -> Verdict {
@@ -228,20 +248,37 @@ fn compare(case: &Case, observed: &Observed) -> Result<Option<&'static str>, Str
     for (ours, recorded) in observed.seen.iter().zip(expected) {
         request(case, ours, recorded)?;
     }
-    match (&case.expect_error, &observed.outcome) {
-        (Some(recorded), Err(error)) => error_equals(case, error, recorded, &observed.ports)?,
-        (None, Ok(value)) => {
-            let recorded = normal(case.expect_result.clone().unwrap_or(Value::Null));
-            if *value != recorded {
-                return Err(format!("result {value} instead of {recorded}"));
+    match &case.expect_outcomes {
+        None => {
+            outcome(case, case.expect_error.as_ref(), case.expect_result.as_ref(), &observed.outcome, &observed.ports)?
+        }
+        Some(all) => {
+            for (recorded, ours) in all.iter().zip(std::iter::once(&observed.outcome).chain(&observed.more)) {
+                outcome(case, recorded.get("expect_error"), recorded.get("expect_result"), ours, &observed.ports)?;
             }
         }
-        (recorded, outcome) => return Err(format!("outcome {outcome:?} instead of {recorded:?}")),
     }
     if log(case, observed)? {
         tag = Some("4.5");
     }
     Ok(tag)
+}
+
+fn outcome(
+    case: &Case,
+    error: Option<&Value>,
+    result: Option<&Value>,
+    ours: &Outcome,
+    ports: &Ports,
+) -> Result<(), String> {
+    match (error, ours) {
+        (Some(recorded), Err(error)) => error_equals(case, error, recorded, ports),
+        (None, Ok(value)) => {
+            let recorded = normal(result.cloned().unwrap_or(Value::Null));
+            if *value == recorded { Ok(()) } else { Err(format!("result {value} instead of {recorded}")) }
+        }
+        (recorded, outcome) => Err(format!("outcome {outcome:?} instead of {recorded:?}")),
+    }
 }
 
 /// The reason phrase of an undecoded response is not part of ours.
@@ -536,6 +573,11 @@ fn deviates(case: &Case, observed: &Observed, ours: &Ours) -> Result<(), String>
                 _ => false,
             };
             check(matches, &format!("expected {expected:?}"))
+        }
+        Ours::AllSucceed => {
+            let calls = case.expect_outcomes.as_ref().map_or(1, Vec::len);
+            let succeeded = observed.outcome.is_ok() && observed.more.iter().all(Result::is_ok);
+            check(succeeded && seen == calls, "a call failed or was sent twice")
         }
         Ours::Text => check(kind == Some(ErrorKind::Io), "expected an I/O error"),
     }
