@@ -37,6 +37,7 @@ mod profile;
 mod route;
 mod xml;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -92,7 +93,7 @@ pub struct Builder {
 #[derive(Debug, Clone)]
 struct Rules {
     prefix: String,
-    overrides: Vec<(String, String)>,
+    overrides: BTreeMap<String, Secret>,
     decrypt: bool,
     mark_invalid: bool,
     accept_empty: bool,
@@ -121,7 +122,7 @@ impl ConfigServer {
             salt: DEFAULT_SALT.to_owned(),
             rules: Rules {
                 prefix: String::new(),
-                overrides: Vec::new(),
+                overrides: BTreeMap::new(),
                 decrypt: true,
                 mark_invalid: true,
                 accept_empty: true,
@@ -228,8 +229,8 @@ impl Builder {
 
     /// A property above all files (`..server.overrides`). `\${` and `\{` lose their backslash.
     pub fn set_override(mut self, key: &str, value: &str) -> Self {
-        self.rules.overrides.push((key.to_owned(), value.replace("\\${", "${").replace("\\{", "{")));
-        self.rules.overrides.sort();
+        let value = value.replace("\\${", "${").replace("\\{", "{");
+        self.rules.overrides.insert(key.to_owned(), value.into());
         self
     }
 

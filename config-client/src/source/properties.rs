@@ -85,6 +85,8 @@ struct Reader {
     character: Option<u32>,
     escaped: bool,
     last_comment: Option<u32>,
+    /// Whether the last character taken was none of a line break.
+    in_line: bool,
 }
 
 const LF: u32 = '\n' as u32;
@@ -101,20 +103,26 @@ impl Reader {
             character: None,
             escaped: false,
             last_comment: None,
+            in_line: false,
         }
     }
 
-    /// The next character as `LineNumberReader` gives it.
+    /// The next character as `LineNumberReader` gives it. Since JDK 16 it counts a last line without a line break.
     fn take(&mut self) -> Option<u32> {
-        let character = self.characters.get(self.next).copied()?;
+        let Some(character) = self.characters.get(self.next).copied() else {
+            self.line += u32::from(std::mem::take(&mut self.in_line));
+            return None;
+        };
         self.next += 1;
         if character == CR && self.characters.get(self.next) == Some(&LF) {
             self.next += 1;
         }
         if character == CR || character == LF {
             self.line += 1;
+            self.in_line = false;
             return Some(LF);
         }
+        self.in_line = true;
         Some(character)
     }
 
@@ -331,6 +339,7 @@ mod tests {
             (b"r=\\ud83d\\ude80", vec!["r=\u{1f680} @1:3"]),
             (b"a=1\r\nb=2\rc=3", vec!["a=1 @1:3", "b=2 @2:3", "c=3 @3:3"]),
             (b"=v\n", vec![]),
+            (b"a=1\nb=", vec!["a=1 @1:3", "b= @3:3"]),
         ] {
             assert_eq!(lines(text).concat(), expected, "{}", String::from_utf8_lossy(text));
         }

@@ -137,8 +137,9 @@ impl Call {
         }
         if !server.rules.overrides.is_empty() {
             let origin = Origin::server("overrides", "Config server overrides");
-            let pairs = server.rules.overrides.iter();
-            let overrides = pairs.map(|(key, text)| (key.as_str(), Property::new(text.as_str(), Some(origin.clone()))));
+            let overrides = server.rules.overrides.iter();
+            let overrides =
+                overrides.map(|(key, text)| (key.as_str(), Property::new(text.expose(), Some(origin.clone()))));
             sources.insert(0, PropertySource::with_properties("overrides", overrides));
         }
         let version = server.repository.configured_version();
