@@ -23,6 +23,8 @@ const MAX_REDIRECTS: usize = 5;
 const MAX_ERROR_BODY: usize = 64 << 10;
 /// How much of a server's message is shown, in characters.
 const MAX_MESSAGE: usize = 200;
+/// How much longer than the limit for an answer the transport waits.
+const GRACE: Duration = Duration::from_secs(1);
 /// Stands for "no limit" where a limit must be given.
 const UNLIMITED: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -30,7 +32,8 @@ const UNLIMITED: Duration = Duration::from_secs(365 * 24 * 3600);
 pub(crate) fn default_transport(options: &ClientOptions) -> Result<SharedTransport, Error> {
     let mut transport = TransportOptions::default();
     transport.connect_timeout = options.connect_timeout.unwrap_or(UNLIMITED);
-    transport.read_timeout = options.read_timeout.unwrap_or(UNLIMITED);
+    // The limit is kept here, too, where it is known what was waited for.
+    transport.read_timeout = options.read_timeout.map_or(UNLIMITED, |limit| limit.saturating_add(GRACE));
     ReqwestTransport::with_options(&transport)
         .map(SharedTransport::new)
         .map_err(|error| Error::Transport { source: std::sync::Arc::new(error) })
@@ -163,7 +166,8 @@ async fn ask(
         if matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
             && let Some(target) = target(&repeat.0, response.headers())
         {
-            if target.path().ends_with("/login") {
+            // Spring Security appends `;jsessionid=..`.
+            if target.path().split(';').next().is_some_and(|path| path.ends_with("/login")) {
                 let outcome = format!("redirects to the login page `{}`", without_query(&target));
                 return refuse(ServerErrorKind::Unauthorized, Next::Status, Some(status), outcome);
             }
@@ -347,5 +351,6 @@ fn is_https(uri: &Uri) -> bool {
 fn without_query(uri: &Uri) -> String {
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    format!("{}://{host}{}", uri.scheme_str().unwrap_or_default(), uri.path())
+    let path = uri.path().split(';').next().unwrap_or_default();
+    format!("{}://{host}{path}", uri.scheme_str().unwrap_or_default())
 }

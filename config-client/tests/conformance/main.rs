@@ -8,6 +8,8 @@
 #[cfg(feature = "cipher")]
 mod cipher;
 #[cfg(feature = "client")]
+mod http;
+#[cfg(feature = "client")]
 mod resolve;
 #[cfg(feature = "source")]
 mod yaml;
@@ -32,6 +34,12 @@ fn yaml_scalars_are_as_recorded() {
 #[test]
 fn a_start_sees_what_a_spring_client_sees() {
     resolve::run(&fixtures("config").join("resolve")).report();
+}
+
+#[cfg(feature = "client")]
+#[test]
+fn answers_of_servers_are_read_as_recorded() {
+    http::run(&fixtures("config").join("http")).report();
 }
 
 /// What came of one family of recordings.
