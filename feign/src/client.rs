@@ -6,21 +6,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use http::response::Parts as Head;
-use http::{Method, Request, StatusCode, Uri};
+use http::Request;
 use serde::Serialize;
 use tracing::Instrument as _;
 use vernal_commons::http::Body;
 
+use crate::answer::{Sent, finish};
 use crate::argument::{Argument, Arguments, BodyValue, PathArgument};
 use crate::attempt::{self, BodyKind, CallInfo};
-use crate::codec::{MethodResult, Reads, Reply, Shape};
-use crate::error::{Decoded, Error, ErrorDecoder, ErrorResponse, MethodContext, RequestContext, Result};
+use crate::codec::{MethodResult, Reads, Shape};
+use crate::error::{Decoded, Error, ErrorDecoder, ErrorResponse, MethodContext, Result};
 use crate::feign::Context;
 use crate::layer::intercept::Interceptor;
 use crate::layer::log::LogLevel;
-use crate::layer::timeout;
 use crate::meta::ClientMeta;
 use crate::options::CallOptions;
 use crate::pairs;
@@ -97,12 +95,6 @@ struct Ready {
     limit: Option<Duration>,
 }
 
-/// Bodies that nobody wants are read up to this length, so that the connection can be used again.
-const DRAIN: usize = 64 << 10;
-
-/// And no longer than this: a new connection costs less.
-const DRAIN_TIME: Duration = Duration::from_secs(1);
-
 // ===== impl Core =====
 
 impl Core {
@@ -158,7 +150,8 @@ impl Core {
         self.current.load_full()
     }
 
-    fn decode(&self, method: usize, response: &ErrorResponse) -> Decoded {
+    /// Asks the decoders, the most specific first.
+    pub(crate) fn decode(&self, method: usize, response: &ErrorResponse) -> Decoded {
         let (meta, plan) = (&self.meta.methods[method], &self.methods[method]);
         let by_name = self.overrides.method_decoders.iter().find(|(name, _)| *name == meta.name);
         let chain = [
@@ -438,16 +431,10 @@ impl<T: OptionsArgument> OptionsArgument for Option<T> {
 
 // ===== impl Ready =====
 
-/// What messages need of the request that is on its way.
-struct Sent {
-    method: Method,
-    uri: Uri,
-}
-
 impl Ready {
     async fn run<T: Send>(self, shape: Shape<T>) -> Result<T> {
         let Self { info, request, limit } = self;
-        let sent = Sent { method: request.method().clone(), uri: request.uri().clone() };
+        let sent = Sent::of(&request);
         let span = tracing::debug_span!(
             target: "vernal_feign",
             "feign.call",
@@ -466,114 +453,5 @@ impl Ready {
                 Err(_) => Err(Error::call_timed_out(sent.context(&info))),
             },
         }
-    }
-}
-
-impl Sent {
-    fn context(&self, info: &CallInfo) -> RequestContext {
-        RequestContext {
-            method_key: Arc::clone(&info.plan().key),
-            method: self.method.clone(),
-            url: info.shown(&self.uri),
-        }
-    }
-}
-
-async fn finish<T: Send>(
-    info: CallInfo,
-    request: Request<Body>,
-    sent: &Sent,
-    shape: Shape<T>,
-    span: tracing::Span,
-) -> Result<T> {
-    let response = attempt::exchange(info.clone(), request).await;
-    let response = response.map_err(|error| Error::of_transport(sent.context(&info), error))?;
-    let (head, body) = response.into_parts();
-    span.record("http.response.status_code", head.status.as_u16());
-    let answer = Answer { info: &info, sent, head };
-    let not_found = answer.head.status == StatusCode::NOT_FOUND;
-    match shape.reads {
-        Reads::Raw => answer.value(shape, Bytes::new(), timeout::limited(body, info.read_timeout())),
-        Reads::Whole => {
-            let bytes = answer.read(body).await?;
-            answer.value(shape, bytes, Body::empty())
-        }
-        Reads::Nothing if answer.head.status.is_success() => {
-            answer.drain(body).await;
-            answer.value(shape, Bytes::new(), Body::empty())
-        }
-        Reads::Value | Reads::Optional if answer.head.status.is_success() => {
-            let bytes = answer.read(body).await?;
-            answer.value(shape, bytes, Body::empty())
-        }
-        Reads::Optional if not_found => {
-            answer.drain(body).await;
-            answer.absent(&shape)
-        }
-        // A type without an empty value keeps its error, as do methods that return nothing (Feign 9.4.1).
-        Reads::Value if not_found && answer.dismisses_404() => match answer.absent(&shape) {
-            Ok(value) => Ok(value),
-            Err(_) => answer.fail(body, &shape).await,
-        },
-        Reads::Nothing | Reads::Value | Reads::Optional => answer.fail(body, &shape).await,
-    }
-}
-
-/// A response whose body is not read yet.
-struct Answer<'a> {
-    info: &'a CallInfo,
-    sent: &'a Sent,
-    head: Head,
-}
-
-impl Answer<'_> {
-    fn dismisses_404(&self) -> bool {
-        let (client, method) = (self.info.client(), self.info.method());
-        let settings = self.info.settings().dismiss_404;
-        settings.or(method.dismiss_404).or(client.dismiss_404).unwrap_or(false)
-    }
-
-    async fn read(&self, body: Body) -> Result<Bytes> {
-        let cap = self.info.settings().max_response;
-        timeout::read(body, cap, self.info.read_timeout()).await.map_err(|failure| {
-            let url = self.info.shown(&self.sent.uri);
-            Error::of_body(self.info, &self.sent.method, url, &self.head, failure)
-        })
-    }
-
-    /// Reads a body that nobody wants. Failing costs the connection, nothing else.
-    async fn drain(&self, body: Body) {
-        let drained = tokio::time::timeout(DRAIN_TIME, timeout::read(body, DRAIN, None)).await;
-        if !matches!(drained, Ok(Ok(_))) {
-            tracing::trace!(target: "vernal_feign", "the rest of a response was not read");
-        }
-    }
-
-    fn value<T>(self, shape: Shape<T>, body: Bytes, stream: Body) -> Result<T> {
-        let mut reply = Reply { parts: self.head, body, stream, absent: false };
-        (shape.decode)(&mut reply).map_err(|error| {
-            let response = ErrorResponse::of(&reply.parts, reply.body);
-            Error::of_decode(self.sent.context(self.info), response, error)
-        })
-    }
-
-    fn absent<T>(&self, shape: &Shape<T>) -> Result<T> {
-        let (parts, ()) = http::Response::new(()).into_parts();
-        let mut reply = Reply { parts, body: Bytes::new(), stream: Body::empty(), absent: true };
-        (shape.decode)(&mut reply).map_err(|error| {
-            Error::of_decode(self.sent.context(self.info), ErrorResponse::of(&self.head, Bytes::new()), error)
-        })
-    }
-
-    /// A status that is no success: the decoders decide what it means.
-    async fn fail<T>(self, body: Body, shape: &Shape<T>) -> Result<T> {
-        // As in Feign the status counts more than a body that cannot be read.
-        let body = self.read(body).await.unwrap_or_default();
-        let response = ErrorResponse::of(&self.head, body);
-        let decoded = self.info.call().core.decode(self.info.call().method, &response);
-        if let Decoded::Empty = decoded {
-            return self.absent(shape);
-        }
-        Err(Error::of_status(self.sent.context(self.info), response, decoded))
     }
 }

@@ -120,6 +120,7 @@
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+mod answer;
 mod argument;
 mod attempt;
 mod base;
