@@ -13,6 +13,7 @@ use std::hint::black_box;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request, Response};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -50,6 +51,7 @@ async fn by_hand(transport: &SharedTransport, base: &str, user_id: &str, page: u
         .method(Method::GET)
         .uri(uri)
         .header("X-Tenant", HeaderValue::from_str(tenant).unwrap())
+        .header(USER_AGENT, HeaderValue::from_static("vernal-feign/0.1.0"))
         .body(Body::empty())
         .unwrap();
     let response = transport.send(request).await.unwrap();
@@ -106,7 +108,7 @@ fn difference_ns(hand: &Figures, feign: &Figures) -> f64 {
     feign.median.as_nanos() as f64 - hand.median.as_nanos() as f64
 }
 
-fn measure(hand: &mut dyn FnMut(), feign: &mut dyn FnMut(), calls: usize) -> (Figures, Figures) {
+fn measure<'a>(hand: &'a mut dyn FnMut(), feign: &'a mut dyn FnMut(), calls: usize) -> (Figures, Figures) {
     for _ in 0..200 {
         hand();
         feign();
@@ -142,7 +144,7 @@ fn same_request(runtime: &tokio::runtime::Runtime, base: &str) {
     let transport = SharedTransport::new(tower::service_fn(move |request: Request<Body>| {
         let line = format!("{} {} {:?}", request.method(), request.uri(), request.headers());
         keep.lock().unwrap().push(line);
-        std::future::ready(Ok::<_, std::convert::Infallible>(Response::new(Body::from(BODY))))
+        std::future::ready(Ok::<_, std::convert::Infallible>(answer()))
     }));
     let client: OrderClientFeign =
         Feign::builder().transport(transport.clone()).build().unwrap().client_builder().url(base).build().unwrap();
@@ -154,9 +156,15 @@ fn same_request(runtime: &tokio::runtime::Runtime, base: &str) {
     assert_eq!(seen[0], seen[1], "the two sides do not send the same request");
 }
 
+fn answer() -> Response<Body> {
+    let mut response = Response::new(Body::from(BODY));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
 fn in_memory() -> SharedTransport {
     SharedTransport::new(tower::service_fn(|_: Request<Body>| {
-        std::future::ready(Ok::<_, std::convert::Infallible>(Response::new(Body::from(BODY))))
+        std::future::ready(Ok::<_, std::convert::Infallible>(answer()))
     }))
 }
 

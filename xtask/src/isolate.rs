@@ -96,13 +96,14 @@ fn absent() -> Outcome<Vec<String>> {
 }
 
 /// All HTTP calls of the libraries go through `commons::http`: nobody else names reqwest or hyper. The facade's
-/// server answers calls, so it is no client.
+/// server answers calls, so it is no client; `hyper::ext` is a value that a response carries.
 fn seam() -> Outcome<Vec<String>> {
     let mut faults = Vec::new();
     for folder in ["config-client", "bus-client", "discovery-client", "feign", "feign-macros", "vernal"] {
         let mut files = Vec::new();
         rust_files(&root().join(folder).join("src"), &mut files)?;
         for (path, text) in files.into_iter().filter(|(path, _)| !path.ends_with("vernal/src/server.rs")) {
+            let text = text.replace("hyper::ext::", "");
             if ["reqwest::", "hyper::", "hyper_util::"].iter().any(|needle| text.contains(needle)) {
                 faults.push(format!("{path} goes around commons::http"));
             }
