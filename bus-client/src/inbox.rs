@@ -23,8 +23,6 @@ const MAX_SENT: usize = 1024;
 /// Foreign events that are remembered, and for how long.
 const MAX_SEEN: usize = 4096;
 const SEEN_FOR: Duration = Duration::from_secs(600);
-/// How much of a malformed body is logged, in bytes.
-const EXCERPT: usize = 200;
 
 /// Judges messages, one after the other.
 #[derive(Debug)]
@@ -121,8 +119,8 @@ impl Inbox {
     fn malformed(&mut self, body: &[u8], error: &(dyn std::error::Error + 'static), now: Instant) -> Verdict {
         self.tally.malformed.one();
         if self.malformed_log.ready(now) {
-            let excerpt = body[..body.len().min(EXCERPT)].escape_ascii();
-            tracing::warn!(error = chain(error), body = %excerpt, "ignoring a malformed bus message");
+            // Nothing of the body, which may be an env-change event with secrets.
+            tracing::warn!(error = chain(error), bytes = body.len(), "ignoring a malformed bus message");
         }
         Verdict::Nothing
     }

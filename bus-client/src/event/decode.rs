@@ -38,7 +38,7 @@ impl<'a> Envelope<'a> {
         if depth(text.as_bytes()) > MAX_DEPTH {
             return Err(Malformed { reason: "nested too deep", source: None });
         }
-        serde_json::from_str(text).map_err(|error| malformed("not a JSON object", error))
+        serde_json::from_str(text).map_err(|error| malformed("not a JSON object", place(&error)))
     }
 
     /// The `type`, if it is a text.
@@ -105,12 +105,17 @@ impl<'a> Envelope<'a> {
     fn values(&self) -> Result<Values, Malformed> {
         let raw = self.values.filter(|raw| raw.get() != "null");
         let Some(raw) = raw else { return Ok(Values::default()) };
-        serde_json::from_str(raw.get()).map_err(|error| malformed("`values` is not an object", error))
+        serde_json::from_str(raw.get()).map_err(|error| malformed("`values` is not an object", place(&error)))
     }
 }
 
 fn malformed(reason: &'static str, error: impl Into<BoxError>) -> Malformed {
     Malformed { reason, source: Some(error.into()) }
+}
+
+/// What serde_json says may quote a value, and the values of an env-change event may be secrets.
+fn place(error: &serde_json::Error) -> String {
+    format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column()).to_lowercase()
 }
 
 fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
