@@ -47,6 +47,12 @@ impl ReqwestTransport {
         Self::with_options(&TransportOptions::default())
     }
 
+    /// Whether `https://` URLs can be asked: whether the feature `rustls` is on.
+    #[must_use]
+    pub const fn has_tls() -> bool {
+        cfg!(feature = "rustls")
+    }
+
     /// A transport with these options.
     ///
     /// # Errors
@@ -90,7 +96,7 @@ impl Service<Request<Body>> for ReqwestTransport {
 fn unsupported_scheme(uri: &::http::Uri) -> Option<TransportError> {
     let reason = match uri.scheme_str() {
         Some("http") => return None,
-        Some("https") if cfg!(feature = "rustls") => return None,
+        Some("https") if ReqwestTransport::has_tls() => return None,
         Some("https") => "`https://` needs the cargo feature `rustls`, which this program was built without",
         Some(_) => "the scheme of the URL is neither `http` nor `https`",
         None => "the URL is not absolute",
