@@ -210,4 +210,13 @@ mod tests {
             assert!(Environment::parse(body).is_err(), "{body}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_give_a_result(body in "[\\[\\]{}\":,a0.e\\- ntfp]{0,60}") {
+            let _ = Environment::parse(&body);
+            let wrapped = format!(r#"{{"propertySources":[{{"name":"s","source":{{"k":{body}}}}}]}}"#);
+            let _ = Environment::parse(&wrapped);
+        }
+    }
 }

@@ -252,7 +252,9 @@ impl ServerError {
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
-            ServerErrorKind::LabelNotFound => "the config server does not know the label",
+            ServerErrorKind::LabelNotFound => {
+                "the config server does not know the label, or cannot reach its repository"
+            }
             ServerErrorKind::Unreachable => "no config server could be reached",
             ServerErrorKind::BadPayload => "the config server's answer is no environment document",
             ServerErrorKind::ServerError => "the config server failed",

@@ -96,7 +96,8 @@
 //!
 //! Answers of servers and files are read up to 16 MiB, with a time limit (30 s unless
 //! `spring.cloud.config.request-read-timeout` is set). Not built: RSA keys and key stores, discovery-first, OAuth2,
-//! `configtree:` imports, polling, a cache on disk. An empty text is not taken for an absent number.
+//! `configtree:` imports, polling, a cache on disk. An empty text
+//! counts as missing where a number or boolean is wanted, but an `Option` of one is not `None` then.
 //! `#[serde(flatten)]` and `deny_unknown_fields` see only keys in the spelling of the source.
 
 #[cfg(feature = "cipher")]

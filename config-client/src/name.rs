@@ -283,4 +283,12 @@ mod tests {
             assert!(!looks_secret(key), "{key}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_printed_name_is_equal_to_what_was_read(text in "[aB0._\\-\\[\\]é]{0,20}") {
+            let name = Name::parse(&text);
+            proptest::prop_assert_eq!(name.canonical(), canonical(&name.to_string()));
+        }
+    }
 }

@@ -340,4 +340,22 @@ mod tests {
         }
         assert!(resolve("${a}", Unknown::Keep, &laughs).is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn every_text_ends(text in "[${}:\\\\abx. ]{0,40}") {
+            let map = map();
+            let kept = resolve(&text, Unknown::Keep, &map);
+            let refused = resolve(&text, Unknown::Refuse, &map);
+            // Refusing only adds errors.
+            if let Ok(refused) = refused {
+                proptest::prop_assert_eq!(kept.map(|kept| kept.text), Ok(refused.text));
+            }
+        }
+
+        #[test]
+        fn a_text_without_dollar_is_itself(text in "[^$]{0,40}") {
+            proptest::prop_assert_eq!(resolve(&text, Unknown::Refuse, &map()).map(|kept| kept.text), Ok(text));
+        }
+    }
 }
