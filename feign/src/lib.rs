@@ -115,7 +115,8 @@
 //!
 //! Not there yet: retries, circuit breaker, fallback, forms, multipart, cookies, matrix variables, pageables, redirects,
 //! compression, streaming requests, typed responses with status and headers. A decoder reads JSON only. JSON is read
-//! strictly: Jackson's coercions (a number in quotes) are errors. A list of instances may be as old as its source makes it.
+//! strictly: Jackson's coercions (a number in quotes) are errors. A number that is not finite is dropped from a query
+//! map. A `Secret` is no argument: write `secret.expose()`. A list of instances may be as old as its source makes it.
 
 #[doc(hidden)]
 #[path = "private.rs"]

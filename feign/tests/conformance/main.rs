@@ -231,23 +231,7 @@ async fn judge(case: &Case, refused: u16, blackhole: u16) -> Verdict {
 
 /// `Ok(Some(tag))` if only what must be hidden differs, or what the JDK sends again.
 fn compare(case: &Case, observed: &Observed) -> Result<Option<&'static str>, String> {
-    let mut tag = None;
-    let resent = case.canned_responses.first().is_some_and(|answer| answer.action.is_some());
-    let expected: Vec<&Value> = match (resent, case.expect_requests.as_slice()) {
-        // The JDK sends a request without body again when the peer closes (spec 1); ours does not.
-        (true, [first, _]) => {
-            tag = Some("1");
-            vec![first]
-        }
-        (_, all) => all.iter().collect(),
-    };
-    if observed.seen.len() != expected.len() {
-        let error = observed.outcome.as_ref().err();
-        return Err(format!("{} requests instead of {} ({error:?})", observed.seen.len(), expected.len()));
-    }
-    for (ours, recorded) in observed.seen.iter().zip(expected) {
-        request(case, ours, recorded)?;
-    }
+    let mut tag = requests(case, observed)?;
     match &case.expect_outcomes {
         None => {
             outcome(case, case.expect_error.as_ref(), case.expect_result.as_ref(), &observed.outcome, &observed.ports)?
@@ -260,6 +244,24 @@ fn compare(case: &Case, observed: &Observed) -> Result<Option<&'static str>, Str
     }
     if log(case, observed)? {
         tag = Some("4.5");
+    }
+    Ok(tag)
+}
+
+/// The requests are the recorded ones; with a tag where the JDK sends one again.
+fn requests(case: &Case, observed: &Observed) -> Result<Option<&'static str>, String> {
+    let resent = case.canned_responses.first().is_some_and(|answer| answer.action.is_some());
+    let (tag, expected): (_, Vec<&Value>) = match (resent, case.expect_requests.as_slice()) {
+        // The JDK sends a request without body again when the peer closes (spec 1); ours does not.
+        (true, [first, _]) => (Some("1"), vec![first]),
+        (_, all) => (None, all.iter().collect()),
+    };
+    if observed.seen.len() != expected.len() {
+        let error = observed.outcome.as_ref().err();
+        return Err(format!("{} requests instead of {} ({error:?})", observed.seen.len(), expected.len()));
+    }
+    for (ours, recorded) in observed.seen.iter().zip(expected) {
+        request(case, ours, recorded)?;
     }
     Ok(tag)
 }
@@ -294,6 +296,10 @@ fn request(case: &Case, ours: &Seen, recorded: &Value) -> Result<(), String> {
     if !same_line(case, &ours.line, line) {
         return Err(format!("request `{}` instead of `{line}`", ours.line));
     }
+    headers_and_body(ours, recorded)
+}
+
+fn headers_and_body(ours: &Seen, recorded: &Value) -> Result<(), String> {
     let recorded_headers: Vec<(String, String)> = recorded["headers"]
         .as_array()
         .into_iter()
@@ -480,6 +486,11 @@ fn without_secrets(text: &str) -> String {
 
 /// Whether the log is the recorded one but for what must be hidden.
 fn log(case: &Case, observed: &Observed) -> Result<bool, String> {
+    log_lines(case, observed, 0)
+}
+
+/// The same without the first `skipped` lines.
+fn log_lines(case: &Case, observed: &Observed, skipped: usize) -> Result<bool, String> {
     let mut redacted = false;
     let mut expected: Vec<String> = case.expect_log.iter().map(|line| observed.ports.fill(line)).collect();
     for line in &mut expected {
@@ -506,6 +517,7 @@ fn log(case: &Case, observed: &Observed) -> Result<bool, String> {
         && expected
             .iter()
             .zip(&observed.log)
+            .skip(skipped)
             .all(|(expected, ours)| line_matches(expected, ours) || same_line(case, ours, expected));
     if same { Ok(redacted) } else { Err(format!("log {:#?} instead of {expected:#?}", observed.log)) }
 }
@@ -542,7 +554,12 @@ fn deviates(case: &Case, observed: &Observed, ours: &Ours) -> Result<(), String>
         Ours::Target(target) => {
             let line = format!("{} {target} HTTP/1.1", case.method.verb());
             check(first.is_some_and(|request| same_line(case, &request.line, &line)), &format!("expected `{line}`"))?;
-            check(observed.outcome.is_ok() == case.expect_result.is_some(), "another outcome")
+            check(observed.outcome.is_ok() == case.expect_result.is_some(), "another outcome")?;
+            if let (Some(ours), Some(recorded)) = (first, case.expect_requests.first()) {
+                headers_and_body(ours, recorded)?;
+            }
+            // The first line shows the target.
+            log_lines(case, observed, 1).map(|_| ())
         }
         Ours::Headers(replaced) => {
             let headers = first.map(|request| own_headers(&request.headers)).unwrap_or_default();
@@ -555,8 +572,19 @@ fn deviates(case: &Case, observed: &Observed, ours: &Ours) -> Result<(), String>
             let sent = first.is_some_and(|request| request.line == line);
             check(sent && observed.outcome.is_ok(), &format!("expected `{line}`"))
         }
-        Ours::Value(value) => check(observed.outcome.as_ref().ok() == Some(value), &format!("expected {value}")),
+        Ours::Value(value) => {
+            check(observed.outcome.as_ref().ok() == Some(value), &format!("expected {value}"))?;
+            requests(case, observed)?;
+            log_lines(case, observed, 0).map(|_| ())
+        }
         Ours::ErrorAfter(expected) => {
+            // Up to here the exchange is the recorded one.
+            if matches!(expected, Kind::Decode | Kind::Status) {
+                log_lines(case, observed, 0)?;
+            }
+            if *expected != Kind::Connect {
+                requests(case, observed)?;
+            }
             let matches = match (kind, expected) {
                 (Some(ErrorKind::Decode), Kind::Decode) | (Some(ErrorKind::Io), Kind::Io) => true,
                 (Some(ErrorKind::Status(_)), Kind::Status) => true,
