@@ -12,12 +12,13 @@ use crate::environment::{Environment, RemoteSource};
 use crate::error::Error;
 use crate::layers::{Layer, Layers, RandomCache};
 use crate::name::Name;
+use crate::placeholder::Unknown;
 use crate::source::{PropertySource, memory};
 use crate::value::Value;
 
 use super::decrypt::{self, Key};
 use super::import::{Import, ServerImport, without_credentials};
-use super::local::{Document, Locations, list, outside};
+use super::local::{Document, Locations, list, outside, raw_list};
 use super::profiles::Profiles;
 
 /// How many times a file's profiles may change what a server is asked for: once (config.md 2.7).
@@ -197,7 +198,9 @@ impl Loader {
     /// Files that the command line, the environment or the program import; they rank above all other files.
     async fn outside_files(&self, base: &Layers) -> Result<Vec<Document>, Error> {
         let mut documents = Vec::new();
-        for location in list(base, "spring.config.import")?.into_iter().rev() {
+        for location in raw_list(base, "spring.config.import").unwrap_or_default().into_iter().rev() {
+            // What the base cannot resolve is a server's, see `import`.
+            let Ok(location) = base.resolve_text(&location, Unknown::Refuse) else { continue };
             if let Import::File { path, optional } = Import::parse(&location)? {
                 documents.extend(outside(path, optional).await?);
             }
@@ -319,7 +322,8 @@ impl Loader {
     ) -> Result<Vec<Remote>, Error> {
         let known: Vec<_> = documents.iter().chain(&bootstrapped.documents).collect();
         let layers = self.layers(&known);
-        let outside = list(&self.layers(&[]), "spring.config.import")?;
+        let base = self.layers(&[]);
+        let outside = raw_list(&base, "spring.config.import").unwrap_or_default();
         let mut wanted: Vec<(Anchor, Vec<String>)> = vec![(Anchor::Outside, outside)];
         wanted.extend(
             documents.iter().enumerate().map(|(at, document)| (Anchor::Document(at), document.imports.clone())),
@@ -328,10 +332,15 @@ impl Loader {
         let mut asked: Vec<ServerImport> = Vec::new();
         for (anchor, locations) in wanted {
             for location in locations.iter().rev() {
-                let resolved = layers.resolve_text(location, crate::placeholder::Unknown::Refuse)?;
+                let resolved = layers.resolve_text(location, Unknown::Refuse)?;
                 let server = match Import::parse(&resolved)? {
                     Import::Server(server) => server,
-                    Import::File { .. } if anchor == Anchor::Outside => continue,
+                    // It was read with the first files.
+                    Import::File { .. }
+                        if anchor == Anchor::Outside && base.resolve_text(location, Unknown::Refuse).is_ok() =>
+                    {
+                        continue;
+                    }
                     // Files are read before it is known what a placeholder stands for.
                     Import::File { .. } => {
                         return Err(Error::Import {

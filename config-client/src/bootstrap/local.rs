@@ -103,27 +103,8 @@ impl Document {
     fn new(source: PropertySource, specific: bool) -> Result<Self, Error> {
         let layers = Layers::new(vec![Layer::properties(source.clone())], Arc::default());
         let raw = |key: &str| layers.find(&Name::parse(key), None).and_then(|found| found.property.value().as_text());
-        let list = |key: &str| -> Result<Option<Vec<String>>, Error> {
-            // Locations may hold placeholders, which are resolved later, from everything.
-            if let Some(text) = raw(key) {
-                return Ok(Some(
-                    text.split(',').map(|part| part.trim().to_owned()).filter(|p| !p.is_empty()).collect(),
-                ));
-            }
-            let name = Name::parse(key);
-            let mut elements: Vec<(Option<usize>, String)> = layers
-                .below(&name, None)
-                .filter_map(|(element, found)| {
-                    let index = element.canonical_element(name.len()).and_then(|index| index.parse().ok());
-                    Some((index, found.property.value().as_text()?.into_owned()))
-                })
-                .collect();
-            elements.sort();
-            let elements: Vec<_> = elements.into_iter().map(|(_, text)| text).collect();
-            Ok((!elements.is_empty()).then_some(elements))
-        };
-        let on_profile = list("spring.config.activate.on-profile")?;
-        let mut imports = list("spring.config.import")?.unwrap_or_default();
+        let on_profile = raw_list(&layers, "spring.config.activate.on-profile");
+        let mut imports = raw_list(&layers, "spring.config.import").unwrap_or_default();
         // No platform is recognised, so only documents for none apply.
         let platform = raw("spring.config.activate.on-cloud-platform");
         let on_profile = match platform.as_deref() {
@@ -203,6 +184,25 @@ where
         Ok(result) => result,
         Err(error) => Err(Error::Read { file: "local configuration".to_owned(), source: Arc::new(error) }),
     }
+}
+
+/// The elements of a list as they are written, `None` if there is no such list. Locations may hold placeholders that
+/// are resolved later, from everything; in a text commas separate, in elements they do not.
+pub(crate) fn raw_list(layers: &Layers, key: &str) -> Option<Vec<String>> {
+    let name = Name::parse(key);
+    if let Some(found) = layers.find(&name, None) {
+        let text = found.property.value().as_text()?;
+        return Some(text.split(',').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect());
+    }
+    let mut elements: Vec<(Option<usize>, String)> = layers
+        .below(&name, None)
+        .filter_map(|(element, found)| {
+            let index = element.canonical_element(name.len()).and_then(|index| index.parse().ok());
+            Some((index, found.property.value().as_text()?.into_owned()))
+        })
+        .collect();
+    elements.sort();
+    (!elements.is_empty()).then(|| elements.into_iter().map(|(_, text)| text).collect())
 }
 
 /// The list at `prefix` of already merged settings.

@@ -258,3 +258,30 @@ async fn remote_profiles_cost_one_more_request_and_no_more() {
     let base = "http://config:8888/application";
     assert_eq!(stub.requests(), [format!("{base}/default"), format!("{base}/x,qa")]);
 }
+
+#[tokio::test]
+async fn an_import_from_outside_may_name_what_only_a_file_knows() {
+    let (stub, files) =
+        (Stub::default(), folder(&[("application.yml", "my.server: http://there:1"), ("x.yml", "x: 1")]));
+    let import =
+        format!("configserver:${{my.server}},file:${{FOLDER}}/x.yml,optional:file:{}/none.yml", files.path().display());
+    let folder = files.path().display().to_string();
+    let settings = Bootstrap::builder()
+        .directory(files.path())
+        .env([("SPRING_CONFIG_IMPORT", import.as_str()), ("FOLDER", folder.as_str())])
+        .transport(stub.transport(|_| environment(r#""k":1"#)))
+        .load()
+        .await
+        .unwrap();
+    assert_eq!(stub.requests(), ["http://there:1/application/default"]);
+    assert_eq!((settings.bind::<u8>("k").unwrap(), settings.bind::<u8>("x").unwrap()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_value_that_the_server_could_not_decrypt_is_pointed_out_where_it_is_needed() {
+    let transport = Stub::default().transport(|_| environment(r#""invalid.db.pin":"<n/a>""#));
+    let settings = client(&[IMPORT], transport).load().await.unwrap();
+    assert!(settings.warnings()[0].contains("`db.pin`"), "{:?}", settings.warnings());
+    let error = settings.bind::<String>("db.pin").unwrap_err().to_string();
+    assert!(error.contains("`db.pin`") && error.contains("could not decrypt"), "{error}");
+}
