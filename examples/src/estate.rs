@@ -125,7 +125,6 @@ impl Estate {
     }
 
     /// An application that joins this estate: its own `bootstrap.yml`, but free ports.
-    #[must_use]
     pub fn application(&self, service: &str) -> Builder {
         Application::builder()
             .directory(folder_of(service))

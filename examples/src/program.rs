@@ -72,6 +72,7 @@ pub async fn told_to_stop() -> std::io::Result<()> {
 }
 
 /// The exit code for how a program ended; an error is printed with its causes.
+#[must_use]
 #[expect(clippy::print_stderr, reason = "a program says why it ends")]
 pub fn exit(program: &str, outcome: Result<(), BoxError>) -> ExitCode {
     match outcome {

@@ -1,6 +1,7 @@
 //! A user's crate whose only dependency of ours is `vernal`: generated, built, run.
 //!
 //! Its `main.rs` is the README's snippet (`examples/readme.rs`), so the snippet is what a newcomer can paste.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
