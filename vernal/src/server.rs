@@ -53,7 +53,12 @@ impl Server {
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
-                Some(_) = connections.join_next() => continue,
+                Some(ended) = connections.join_next() => {
+                    if ended.is_err_and(|error| error.is_panic()) {
+                        tracing::error!("a request ended in a panic, its connection is closed");
+                    }
+                    continue;
+                }
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {

@@ -122,13 +122,8 @@ async fn an_event_for_a_shared_file_concerns_who_reads_it() {
 
 #[tokio::test]
 async fn malformed_messages_change_nothing_and_show_nothing() {
-    let logs = Logs::new();
-    let _guard = logs.capture();
     let broker = Broker::builder().start().await.unwrap();
     let (home, server) = Home::with_server("greeting: hi\n").await;
-    let (app, running) = start(home.application().bus(broker.port())).await;
-    let mut greeting: Live<String> = app.live("greeting").unwrap();
-    until("the service listens", async || consumes(&broker)).await;
     let env = r#"{"type":"EnvironmentChangeRemoteApplicationEvent","destinationService":"**","values":"#;
     // The first one of a minute is logged; each of these holds something that must not be.
     let bodies: [Vec<u8>; 5] = [
@@ -142,13 +137,18 @@ async fn malformed_messages_change_nothing_and_show_nothing() {
         let logs = Logs::new();
         let _guard = logs.capture();
         let (_, running) = start(home.application().bus(broker.port())).await;
-        until("the service listens", async || broker.consumers().len() == 2).await;
+        until("the service listens", async || consumes(&broker)).await;
         broker.publish("springCloudBus", "springCloudBus", &Properties::json(), body).unwrap();
         until("it is logged", async || logs.contain("ignoring a malformed bus message")).await;
         assert_hidden(SECRET, &logs, &[]);
         assert_serves(running.address()).await;
         running.stop().await;
     }
+    let logs = Logs::new();
+    let _guard = logs.capture();
+    let (app, running) = start(home.application().bus(broker.port())).await;
+    let mut greeting: Live<String> = app.live("greeting").unwrap();
+    until("the service listens", async || consumes(&broker)).await;
     let bodies: [Vec<u8>; 6] = [
         Vec::new(),
         b"[]".to_vec(),
@@ -201,6 +201,24 @@ async fn a_broker_that_is_down_at_start_is_joined_when_it_is_there() {
     assert_hidden(SECRET, &logs, &[&refused.body]);
     running.stop().await;
     server.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_broker_that_refuses_the_login_is_named_without_it() {
+    let logs = Logs::new();
+    let _guard = logs.capture();
+    let broker = Broker::builder().user("shop", "the right one").start().await.unwrap();
+    let home = Home::new();
+    let application = home.application().bus(broker.port());
+    let url = format!("amqp://shop:{SECRET}@127.0.0.1:{}", broker.port());
+    let (_, running) = start(application.property("spring.rabbitmq.addresses", url)).await;
+    until("it is logged", async || logs.contain("the broker refuses us, trying again")).await;
+    assert_serves(running.address()).await;
+    let refused = post(running.address(), "/actuator/busrefresh").await;
+    assert_eq!(refused.status, 503);
+    assert_hidden(SECRET, &logs, &[&refused.body]);
+    running.stop().await;
     broker.stop().await;
 }
 

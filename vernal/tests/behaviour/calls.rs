@@ -96,7 +96,22 @@ async fn a_registry_that_is_down_does_not_keep_a_service_from_serving() {
 }
 
 #[tokio::test]
-async fn a_registry_that_answers_nonsense_changes_nothing() {
+async fn a_registry_that_wants_other_credentials_is_named_without_them() {
+    let logs = Logs::new();
+    let _guard = logs.capture();
+    let registry = Registry::builder().basic_auth("shop", "the right one").start().await.unwrap();
+    let home = Home::new();
+    let url = registry.url().replace("://", &format!("://shop:{SECRET}@"));
+    let (_, running) = start(home.application().registry(&url)).await;
+    assert_serves(running.address()).await;
+    assert_logged(&logs, &[&format!("registry `{}` answered 401 to register", registry.url())]);
+    running.stop().await;
+    assert_hidden(SECRET, &logs, &[]);
+    registry.stop().await;
+}
+
+#[tokio::test]
+async fn a_registry_that_fails_changes_nothing() {
     let logs = Logs::new();
     let _guard = logs.capture();
     let registry = Registry::start().await.unwrap();

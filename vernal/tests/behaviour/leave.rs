@@ -65,8 +65,10 @@ async fn a_service_leaves_in_order() {
             }
         })
     };
-    let running = estate.bootstrap().await.start(slow).await.unwrap();
+    let app = estate.bootstrap().await;
+    let running = app.start(slow).await.unwrap();
     estate.until_joined().await;
+    until("it finds itself", async || app.discovery().lookup("shop").is_ok()).await;
     let address = running.address();
     let request = tokio::spawn(get(address, "/slow"));
     begun.acquire().await.unwrap().forget();
@@ -85,6 +87,9 @@ async fn a_service_leaves_in_order() {
     // Who is still at work can look up others.
     let fetches = || estate.registry.journal().into_iter().filter(|seen| seen.method == "GET").count();
     let before = fetches();
+    let itself = app.discovery().lookup("shop").unwrap();
+    // Makes it look again at once.
+    app.discovery().suspect(itself.candidates()[0].instance());
     until("the registry is still fetched", async || fetches() > before).await;
 
     released.add_permits(1);
@@ -94,7 +99,8 @@ async fn a_service_leaves_in_order() {
     assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
     assert!(estate.broker.queues().is_empty() && estate.broker.connections().is_empty());
     let messages: Vec<_> = logs.records().into_iter().map(|record| record.message).collect();
-    let position = |message: &str| messages.iter().position(|known| known == message).unwrap_or_else(|| panic!("{message}"));
+    let position =
+        |message: &str| messages.iter().position(|known| known == message).unwrap_or_else(|| panic!("{message}"));
     assert!(position("left the registry") < position("left the bus") && position("left the bus") < position("left"));
 }
 

@@ -1,5 +1,6 @@
 //! Whole services against servers on the loopback: what they do when something outside them is wrong, and how they
 //! leave.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod actuator;
 mod bus;
@@ -8,4 +9,5 @@ mod config;
 mod decoders;
 mod home;
 mod leave;
+mod server;
 mod wire;

@@ -40,8 +40,12 @@ pub(crate) async fn post(address: SocketAddr, path: &str) -> Answer {
 
 /// One request without body; `headers` are whole lines.
 pub(crate) async fn send(address: SocketAddr, method: &str, path: &str, headers: &str) -> Answer {
+    send_with(address, method, path, headers, "").await
+}
+
+pub(crate) async fn send_with(address: SocketAddr, method: &str, path: &str, headers: &str, body: &str) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+    let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n{body}");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     tokio::time::timeout(LIMIT, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
