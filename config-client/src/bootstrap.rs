@@ -6,6 +6,7 @@ pub(crate) mod json;
 pub(crate) mod loader;
 pub(crate) mod local;
 pub(crate) mod profiles;
+pub(crate) mod rank;
 
 use std::fmt;
 use std::path::PathBuf;

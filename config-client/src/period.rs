@@ -66,7 +66,9 @@ impl std::str::FromStr for Period {
             return Err(invalid());
         }
         if negative {
-            period = Self { years: -period.years, months: -period.months, days: -period.days };
+            let negated = |number: i32| number.checked_neg().ok_or_else(invalid);
+            period =
+                Self { years: negated(period.years)?, months: negated(period.months)?, days: negated(period.days)? };
         }
         Ok(period)
     }
@@ -111,7 +113,7 @@ mod tests {
         {
             assert_eq!(text.parse::<Period>().unwrap().to_string(), iso, "{text}");
         }
-        for text in ["", "1x", "3m1y", "P", "P5", "1.5d", "d", "-2147483648w"] {
+        for text in ["", "1x", "3m1y", "P", "P5", "1.5d", "d", "-2147483648w", "-P-2147483648D"] {
             assert!(text.parse::<Period>().is_err(), "{text}");
         }
     }

@@ -8,18 +8,17 @@ use vernal_commons::http::SharedTransport;
 use crate::bind::scalar;
 use crate::client;
 use crate::client::options::ClientOptions;
-use crate::environment::{Environment, RemoteSource};
+use crate::environment::Environment;
 use crate::error::Error;
 use crate::layers::{Layer, Layers, RandomCache};
 use crate::name::Name;
 use crate::placeholder::Unknown;
-use crate::source::{PropertySource, memory};
-use crate::value::Value;
 
 use super::decrypt::{self, Key};
 use super::import::{Import, ServerImport, without_credentials};
 use super::local::{Document, Locations, list, outside, raw_list};
 use super::profiles::Profiles;
+use super::rank::{self, Anchor, Local, Remote};
 
 /// How many times a file's profiles may change what a server is asked for: once (config.md 2.7).
 const ROUNDS: usize = 2;
@@ -46,31 +45,6 @@ pub(crate) struct Loaded {
     /// Whether a server was asked.
     pub(crate) asked: bool,
     pub(crate) random: RandomCache,
-}
-
-/// What one server said, and where it goes.
-struct Remote {
-    anchor: Anchor,
-    environment: Environment,
-    /// The profiles that were asked for.
-    profiles: Vec<String>,
-}
-
-/// What imported a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Anchor {
-    /// The command line, the environment or the program.
-    Outside,
-    /// The document at this position.
-    Document(usize),
-}
-
-/// Where `bootstrap.yml` puts the remote sources.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rank {
-    Highest,
-    BelowEnvironment,
-    Lowest,
 }
 
 /// What `bootstrap.yml` led to.
@@ -141,7 +115,8 @@ impl Loader {
                 }
             }
         }
-        let mut layers = self.stack(bootstrapped, documents, remotes, &profiles)?;
+        let local = Local { above: &self.above, documents, bootstrap: bootstrapped.documents, below: &self.below };
+        let mut layers = rank::stack(local, bootstrapped.remote, remotes, profiles.accepted());
         let read = Layers::new(layers.clone(), Arc::clone(&self.random));
         let enabled = boolean(&read, "spring.cloud.config.enabled")? != Some(false);
         if !asked && enabled && read.contains(&Name::parse("spring.cloud.config.uri"), None) {
@@ -240,7 +215,7 @@ impl Loader {
             .iter()
             .chain(&bootstrapped.remote)
             .flat_map(|remote| remote.environment.sources.iter().map(|source| (source, &remote.profiles)))
-            .filter(|(source, profiles)| !is_of_profile(source.properties.name(), profiles))
+            .filter(|(source, profiles)| !rank::is_of_profile(source.properties.name(), profiles))
             .map(|(source, _)| Layer {
                 objects: source.objects.clone(),
                 ..Layer::properties(source.properties.clone())
@@ -379,120 +354,6 @@ impl Loader {
         }
         Ok(remotes)
     }
-
-    // ----- ranks (config.md 2.8) -----
-
-    fn stack(
-        &self,
-        bootstrapped: Bootstrapped,
-        documents: Vec<Document>,
-        remotes: Vec<Remote>,
-        profiles: &Profiles,
-    ) -> Result<Vec<Layer>, Error> {
-        let Bootstrapped { documents: bootstrap_documents, remote } = bootstrapped;
-        let mut outside = Vec::new();
-        let mut specific = Vec::new();
-        let mut before: Vec<Vec<Layer>> = documents.iter().map(|_| Vec::new()).collect();
-        for Remote { anchor, environment, .. } in remotes {
-            let marker = marker(&environment);
-            for source in environment.sources {
-                let is_specific = is_specific(source.properties.name(), profiles.accepted());
-                let layer = remote_layer("configserver:", source);
-                match anchor {
-                    Anchor::Outside => outside.push(layer),
-                    Anchor::Document(at) => {
-                        let plain = documents.get(at).is_some_and(|d| !d.specific && d.on_profile.is_none());
-                        if plain && is_specific {
-                            specific.push(layer);
-                        } else if let Some(before) = before.get_mut(at) {
-                            before.push(layer);
-                        }
-                    }
-                }
-            }
-            let target = match anchor {
-                Anchor::Outside => Some(&mut outside),
-                Anchor::Document(at) => before.get_mut(at),
-            };
-            if let (Some(target), Some(marker)) = (target, marker) {
-                // One marker is enough, below all that it speaks of.
-                target.retain(|layer| layer.source.name() != MARKER);
-                target.push(Layer::properties(marker));
-            }
-        }
-        let mut layers = outside;
-        layers.extend(specific);
-        for (document, before) in documents.into_iter().zip(before) {
-            layers.extend(before);
-            layers.push(Layer::properties(document.source));
-        }
-        layers.extend(bootstrap_documents.into_iter().map(|document| Layer::properties(document.source)));
-        layers.extend(self.below.iter().cloned());
-
-        let mut above = self.above.clone();
-        let Some(Remote { environment, .. }) = remote else {
-            above.extend(layers);
-            return Ok(above);
-        };
-        let rank = rank(&environment);
-        let mut remote: Vec<Layer> = marker(&environment)
-            .map(|marker| Layer::properties(marker.renamed(format!("bootstrapProperties-{MARKER}"))))
-            .into_iter()
-            .collect();
-        remote.extend(environment.sources.into_iter().map(|source| remote_layer("bootstrapProperties-", source)));
-        match rank {
-            Rank::Highest => {
-                // What the program itself says stays on top.
-                let at = above.iter().position(|layer| layer.source.name() != "programProperties").unwrap_or(0);
-                above.splice(at..at, remote);
-                above.extend(layers);
-            }
-            Rank::BelowEnvironment => {
-                let random = above.iter().position(|layer| layer.kind == crate::layers::Kind::Random);
-                let at = random.unwrap_or(above.len());
-                above.splice(at..at, remote);
-                above.extend(layers);
-            }
-            Rank::Lowest => {
-                above.extend(layers);
-                above.extend(remote);
-            }
-        }
-        Ok(above)
-    }
-}
-
-/// The source that tells what was loaded.
-const MARKER: &str = "configClient";
-
-/// `config.client.version` and `config.client.state` (Spring's source `configClient`).
-fn marker(environment: &Environment) -> Option<PropertySource> {
-    let pairs = [("config.client.version", &environment.version), ("config.client.state", &environment.state)];
-    let pairs = pairs.into_iter().filter_map(|(key, text)| Some((key, text.clone()?)));
-    Some(memory::source(MARKER, pairs))
-}
-
-fn remote_layer(prefix: &str, source: RemoteSource) -> Layer {
-    let name = format!("{prefix}{}", source.properties.name());
-    Layer { objects: source.objects, ..Layer::properties(source.properties.renamed(name)) }
-}
-
-/// The flags that the remote sources themselves hold.
-fn rank(environment: &Environment) -> Rank {
-    let flag = |key: &str, default: bool| {
-        let value = environment.first(&format!("spring.cloud.config.{key}")).map(crate::source::Property::value);
-        let text = value.and_then(Value::as_text);
-        text.as_deref().and_then(scalar::boolean).unwrap_or(default)
-    };
-    if !flag("allow-override", true) {
-        Rank::Highest
-    } else if flag("override-none", false) {
-        Rank::Lowest
-    } else if flag("override-system-properties", true) {
-        Rank::Highest
-    } else {
-        Rank::BelowEnvironment
-    }
 }
 
 fn boolean(layers: &Layers, key: &str) -> Result<Option<bool>, Error> {
@@ -506,62 +367,4 @@ fn boolean(layers: &Layers, key: &str) -> Result<Option<bool>, Error> {
         origin: value.origin.clone(),
         expected: format!("a boolean, found `{text}`"),
     })
-}
-
-/// Whether a remote source ranks with the files of profiles: it is one, or it is what the server overrides.
-fn is_specific(name: &str, profiles: &[String]) -> bool {
-    name == "overrides" || is_of_profile(name, profiles)
-}
-
-/// Whether a remote source is one of a profile: its file is named `<name>-<profile>.<extension>`, Vault's ends in
-/// `,<profile>` (deviation D-10: Java searches the whole name).
-fn is_of_profile(name: &str, profiles: &[String]) -> bool {
-    let stem = stem(name);
-    profiles.iter().filter(|profile| *profile != "default").any(|profile| {
-        stem.strip_suffix(profile.as_str()).is_some_and(|rest| rest.len() > 1 && rest.ends_with(['-', ',']))
-    })
-}
-
-/// The name of the file without folder and extension.
-fn stem(name: &str) -> &str {
-    let file = match name.split_once("file [") {
-        Some((_, rest)) => rest.split(['\'', ']']).next().unwrap_or(rest),
-        None => name,
-    };
-    let file = file.rsplit('/').next().unwrap_or(file);
-    ["yml", "yaml", "properties", "xml", "json"]
-        .iter()
-        .find_map(|extension| file.strip_suffix(extension)?.strip_suffix('.'))
-        .unwrap_or(file)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_source_of_a_profile_is_known_by_its_file() {
-        let dev = ["dev".to_owned()];
-        for name in [
-            "file:r/app-dev.yml",
-            "https://git/x/foo-dev.properties",
-            "vault:app,dev",
-            "foo-dev",
-            "overrides",
-            "Config resource 'file [/r/app-dev.yml]' via location 'file:/r/' (document #0)",
-        ] {
-            assert!(is_specific(name, &dev), "{name}");
-        }
-        for name in [
-            "https://git/my-dev/foo.yml",
-            "file:r/app-developer.yml",
-            "file:r/app_dev.yml",
-            "file:r/app-DEV.yml",
-            "file:r/dev.yml",
-            "Config resource 'file [/r-dev/app.yml]' via location 'file:/r-dev/' (document #0)",
-        ] {
-            assert!(!is_specific(name, &dev), "{name}");
-        }
-        assert!(!is_specific("file:r/app-default.yml", &["default".to_owned()]));
-    }
 }
