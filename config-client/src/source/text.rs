@@ -284,35 +284,39 @@ pub(super) fn join_surrogates(text: &str, mark: Marker, shifts: &mut Vec<Shift>)
 }
 
 /// Indents what the parser finds indented too little, where SnakeYAML does not care: the line at `mark`, or the further
-/// lines of the `quoted` scalar there. Blanks at the start of such lines mean nothing.
-pub(super) fn indent(text: &str, mark: Marker, quoted: bool, shifts: &mut Vec<Shift>) -> String {
+/// lines of the `quoted` scalar there. Blanks at the start of such lines mean nothing. `None` if the text would grow
+/// by more than [`MAX_GROWTH`] bytes.
+pub(super) fn indent(text: &str, mark: Marker, quoted: bool, shifts: &mut Vec<Shift>) -> Option<String> {
     let (before, rest) = split_chars(text, mark.index());
-    let scalar = split_chars(rest, if quoted { quoted_length(rest) } else { 0 }).0;
+    // A scalar stands to the right of the key it belongs to.
+    let width = if quoted { mark.col() + 1 } else { INDENT };
     let from = if quoted { before.len() } else { before.len() - last_line(before).len() };
-    let (head, tail) = text.split_at(from);
-    let mut indented = head.to_owned();
-    let mut line = mark.line();
-    let mut shift = |line: usize| {
-        shifts.iter_mut().filter(|shift| shift.line == line).for_each(|shift| shift.column += INDENT);
-        #[expect(clippy::cast_possible_wrap, reason = "a small constant")]
-        shifts.push(Shift { line, column: INDENT - 1, by: -(INDENT as isize) });
-    };
-    if !quoted {
-        indented.push_str(&" ".repeat(INDENT));
-        shift(line);
-    }
-    let mut characters = scalar.chars().peekable();
-    while let Some(character) = characters.next() {
-        indented.push(character);
-        if character == '\n' || (character == '\r' && characters.peek() != Some(&'\n')) {
-            line += 1;
-            indented.push_str(&" ".repeat(INDENT));
-            shift(line);
+    let length = split_chars(rest, if quoted { quoted_length(rest) } else { 0 }).0.len() + before.len() - from;
+    let blanks = " ".repeat(width);
+    let mut indented = text.get(..from)?.to_owned();
+    let mut moved = Vec::new();
+    for (number, line) in text.get(from..from + length)?.split_inclusive('\n').enumerate() {
+        if (number > 0 || !quoted) && !line.trim().is_empty() {
+            indented.push_str(&blanks);
+            moved.push(mark.line() + number);
+        }
+        indented.push_str(line);
+        if indented.len() > text.len() + MAX_GROWTH {
+            return None;
         }
     }
-    indented.push_str(tail.get(scalar.len()..).unwrap_or_default());
+    if !quoted && moved.is_empty() {
+        indented.push_str(&blanks);
+        moved.push(mark.line());
+    }
+    indented.push_str(text.get(from + length..)?);
+    for shift in shifts.iter_mut().filter(|shift| moved.binary_search(&shift.line).is_ok()) {
+        shift.column += width;
+    }
+    let by = -isize::try_from(width).ok()?;
+    shifts.extend(moved.into_iter().map(|line| Shift { line, column: width - 1, by }));
     shifts.sort_by_key(|shift| (shift.line, shift.column));
-    indented
+    Some(indented)
 }
 
 /// Puts a blank before the comment at `mark`, which follows a quote or bracket without one; `None` if it follows
@@ -331,6 +335,8 @@ pub(super) fn separate_comment(text: &str, mark: Marker, shifts: &mut Vec<Shift>
 
 /// Deeper than any block that is allowed to nest, unless it is indented by more than four blanks a level.
 const INDENT: usize = 200;
+/// Most bytes by which indenting lets a text grow.
+const MAX_GROWTH: usize = 8 << 20;
 
 fn last_line(text: &str) -> &str {
     text.rsplit(['\n', '\r']).next().unwrap_or_default()

@@ -74,8 +74,8 @@ pub fn load(name: &str, bytes: &[u8]) -> Result<Vec<PropertySource>, LoadError> 
         let mark = *error.marker();
         repaired = match help {
             Help::Escape => text::join_surrogates(current, mark, &mut shifts),
-            Help::Line => Some(text::indent(current, mark, false, &mut shifts)),
-            Help::QuotedLines => Some(text::indent(current, mark, true, &mut shifts)),
+            Help::Line => text::indent(current, mark, false, &mut shifts),
+            Help::QuotedLines => text::indent(current, mark, true, &mut shifts),
             Help::Comment => text::separate_comment(current, mark, &mut shifts),
         }
         .map_or_else(|| Err(Loader::new(&file, current, &shifts).scan_error(&error)), |text| Ok(Some(text)))?;
