@@ -19,7 +19,7 @@ use serde::de::value::StringDeserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use crate::error::Error;
-use crate::layers::{Found, Layers, Reading};
+use crate::layers::{Below, Found, Layers, Reading};
 use crate::name::{Name, looks_secret};
 use crate::value::Value;
 use failure::{Failure, Place};
@@ -119,7 +119,7 @@ impl<'a> Node<'a> {
             }
             None if self.in_map => {
                 let below = self.layers().below(&self.name, self.only).next();
-                let Some((_, found)) = below else { return Err(self.missing()) };
+                let Some(Below { found, .. }) = below else { return Err(self.missing()) };
                 self.context.flat.set(Flat::Below);
                 self.layers().resolve(found)?
             }
@@ -137,7 +137,7 @@ impl<'a> Node<'a> {
     /// The place of what a type reads here, and whether a secret is part of it: only asked for when it failed.
     fn place(&self) -> (Place, bool) {
         let secret = |found: &Found<'_>| found.property.value().is_secret() || looks_secret(found.key);
-        let below = self.layers().below(&self.name, self.only).any(|(_, found)| secret(&found));
+        let below = self.layers().below(&self.name, self.only).any(|below| secret(&below.found));
         match self.reading() {
             Ok(Some(reading)) => (Place::reading(&reading), reading.secret || below),
             _ => (Place::name(&self.name), below),
@@ -165,9 +165,8 @@ impl<'a> Node<'a> {
         };
         // The index of each element that a source has, found in one pass over what lies below.
         let mut sources: std::collections::BTreeMap<usize, BTreeSet<usize>> = std::collections::BTreeMap::new();
-        for (name, found) in layers.below(&self.name, self.only) {
-            let position = self.name.len();
-            if let Some(index) = name.canonical_element(position).and_then(|text| text.parse().ok()) {
+        for Below { name, at, found } in layers.below(&self.name, self.only) {
+            if let Some(index) = name.canonical_element(at).and_then(|text| text.parse().ok()) {
                 sources.entry(found.layer).or_default().insert(index);
             }
         }
@@ -263,11 +262,10 @@ impl<'de> Deserializer<'de> for Node<'_> {
             };
             return scalar.finish(result);
         }
-        let position = self.name.len();
         let mut below = self.layers().below(&self.name, self.only).peekable();
         let is_list = below.peek().is_some()
             && below
-                .all(|(name, _)| name.canonical_element(position).is_some_and(|text| text.parse::<usize>().is_ok()));
+                .all(|below| below.name.canonical_element(below.at).is_some_and(|text| text.parse::<usize>().is_ok()));
         if is_list { self.deserialize_seq(visitor) } else { self.deserialize_map(visitor) }
     }
 

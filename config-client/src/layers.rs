@@ -66,6 +66,15 @@ pub(crate) struct Found<'a> {
     object: bool,
 }
 
+/// A property below a name.
+pub(crate) struct Below<'a> {
+    /// Its own name.
+    pub(crate) name: &'a Name,
+    /// How many elements of it stand for the name above: more than that has, if a variable spells a dash `_`.
+    pub(crate) at: usize,
+    pub(crate) found: Found<'a>,
+}
+
 /// A property whose placeholders are resolved.
 #[derive(Clone)]
 pub(crate) struct Reading {
@@ -185,24 +194,21 @@ impl Layers {
 
     /// The properties below `name` that are not `null`, in the order of their canonical names; of one name the
     /// highest source first.
-    pub(crate) fn below<'a>(
-        &'a self,
-        name: &Name,
-        only: Option<usize>,
-    ) -> impl Iterator<Item = (&'a Name, Found<'a>)> + use<'a> {
+    pub(crate) fn below<'a>(&'a self, name: &Name, only: Option<usize>) -> impl Iterator<Item = Below<'a>> + use<'a> {
         let (first, end) = Name::range_below(&name.canonical());
-        let legacy = name.legacy_canonical().map(|legacy| Name::range_below(&legacy));
-        let plain = self.index.range(first..end).flat_map(|(_, places)| places);
+        let at = name.len();
+        let plain = self.index.range(first..end).flat_map(|(_, places)| places).map(move |place| (place, at));
+        let legacy = name.legacy_canonical().map(|legacy| (Name::range_below(&legacy), Name::count(&legacy)));
         let legacy = legacy
             .into_iter()
-            .flat_map(|(first, end)| self.index.range(first..end))
-            .flat_map(|(_, places)| places)
-            .filter(|place| self.layers[place.layer].kind == Kind::Environment);
+            .flat_map(|((first, end), at)| self.index.range(first..end).map(move |(_, places)| (places, at)))
+            .flat_map(|(places, at)| places.iter().map(move |place| (place, at)))
+            .filter(|(place, _)| self.layers[place.layer].kind == Kind::Environment);
         plain
             .chain(legacy)
-            .filter(move |place| only.is_none_or(|only| place.layer == only))
-            .filter_map(|place| Some((&*place.name, self.found(place)?)))
-            .filter(|(_, found)| !found.property.value().is_null())
+            .filter(move |(place, _)| only.is_none_or(|only| place.layer == only))
+            .filter_map(|(place, at)| Some(Below { name: &place.name, at, found: self.found(place)? }))
+            .filter(|below| !below.found.property.value().is_null())
     }
 
     /// Every name with its winning property.

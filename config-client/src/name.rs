@@ -132,6 +132,11 @@ impl Name {
         Some(form)
     }
 
+    /// The number of elements of a canonical form.
+    pub(crate) fn count(canonical: &str) -> usize {
+        if canonical.is_empty() { 0 } else { canonical.split(SEPARATOR).count() }
+    }
+
     /// The canonical form of the element at `position`.
     pub(crate) fn canonical_element(&self, position: usize) -> Option<String> {
         let element = self.elements.get(position)?;

@@ -294,7 +294,7 @@ impl PropertyResolver for Settings {
         let prefix = Name::parse(prefix);
         let state = self.state();
         let mut names: Vec<_> =
-            state.layers.below(&prefix, None).map(|(name, _)| name.written_from(prefix.len())).collect();
+            state.layers.below(&prefix, None).map(|below| below.name.written_from(below.at)).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -455,7 +455,7 @@ impl fmt::Debug for Changes {
 /// The resolved texts at and below `prefix`.
 fn texts_below(layers: &Layers, prefix: &Name) -> Vec<(String, String)> {
     let own = layers.find(prefix, None);
-    let below = layers.below(prefix, None).map(|(_, found)| found);
+    let below = layers.below(prefix, None).map(|below| below.found);
     own.into_iter()
         .chain(below)
         .map(|found| {

@@ -8,6 +8,7 @@ use serde::{Deserializer, forward_to_deserialize_any};
 use super::failure::{Failure, Place};
 use super::variant::Unit;
 use super::{Flat, MAX_ELEMENTS, Node, scalar};
+use crate::layers::Below;
 use crate::name::Name;
 use crate::value::Value;
 
@@ -30,13 +31,11 @@ impl<'a> Entries<'a> {
     pub(super) fn new(node: Node<'a>) -> Result<Self, Failure> {
         let mut queue = VecDeque::new();
         let mut seen = BTreeSet::new();
-        let position = node.name.len();
-        for (name, _) in node.layers().below(&node.name, node.only) {
-            let offset = position.min(name.len().saturating_sub(1));
-            let Some(canonical) = name.canonical_element(offset) else { continue };
+        for Below { name, at, .. } in node.layers().below(&node.name, node.only) {
+            let Some(canonical) = name.canonical_element(at) else { continue };
             if seen.insert(canonical) {
-                let child = node.name.extended(name, offset, offset + 1);
-                queue.push_back(Entry { key: name.map_key(offset, offset + 1), name: child, leaf: false });
+                let child = node.name.extended(name, at, at + 1);
+                queue.push_back(Entry { key: name.map_key(at, at + 1), name: child, leaf: false });
             }
             if queue.len() > MAX_ELEMENTS {
                 let reason = format!("the map has more than {MAX_ELEMENTS} entries");
@@ -48,22 +47,24 @@ impl<'a> Entries<'a> {
 
     /// Adds what lies below an entry of scalars as entries with dotted keys.
     fn flatten(&mut self, entry: &Entry, skip_first: bool) {
-        let position = self.node.name.len();
         let mut seen = BTreeSet::new();
         let below = self.node.layers().below(&entry.name, self.node.only);
-        let leaves = below.filter(|(name, _)| seen.insert(name.canonical())).skip(usize::from(skip_first));
-        let leaves: Vec<_> = leaves
-            .map(|(name, _)| Entry { key: name.map_key(position, name.len()), name: name.clone(), leaf: true })
-            .collect();
+        let leaves = below.filter(|below| seen.insert(below.name.canonical())).skip(usize::from(skip_first));
+        let leaves: Vec<_> =
+            leaves.map(|below| Entry { key: Self::leaf_key(&below), name: below.name.clone(), leaf: true }).collect();
         for leaf in leaves.into_iter().rev() {
             self.queue.push_front(leaf);
         }
     }
 
     fn first_leaf_key(&self, entry: &Entry) -> String {
-        let position = self.node.name.len();
         let first = self.node.layers().below(&entry.name, self.node.only).next();
-        first.map_or_else(|| entry.key.clone(), |(name, _)| name.map_key(position, name.len()))
+        first.map_or_else(|| entry.key.clone(), |below| Self::leaf_key(&below))
+    }
+
+    /// The dotted key of what lies below an entry, the entry's own element included.
+    fn leaf_key(below: &Below<'_>) -> String {
+        below.name.map_key(below.at.saturating_sub(1), below.name.len())
     }
 }
 

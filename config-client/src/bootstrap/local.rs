@@ -196,9 +196,9 @@ pub(crate) fn raw_list(layers: &Layers, key: &str) -> Option<Vec<String>> {
     }
     let mut elements: Vec<(Option<usize>, String)> = layers
         .below(&name, None)
-        .filter_map(|(element, found)| {
-            let index = element.canonical_element(name.len()).and_then(|index| index.parse().ok());
-            Some((index, found.property.value().as_text()?.into_owned()))
+        .filter_map(|below| {
+            let index = below.name.canonical_element(below.at).and_then(|index| index.parse().ok());
+            Some((index, below.found.property.value().as_text()?.into_owned()))
         })
         .collect();
     elements.sort();

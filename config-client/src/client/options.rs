@@ -9,7 +9,7 @@ use crate::bind::scalar;
 use crate::bootstrap::decrypt::Key;
 use crate::cipher::value::PREFIX;
 use crate::error::Error;
-use crate::layers::{Layers, Reading};
+use crate::layers::{Below, Layers, Reading};
 use crate::name::Name;
 use crate::request::ACCEPT_DEFAULT;
 
@@ -237,8 +237,8 @@ impl Reader<'_> {
     fn headers(&self) -> Result<Vec<(String, Secret)>, Error> {
         let prefix = Name::parse(&format!("{PREFIX_CONFIG}.headers"));
         let mut headers: Vec<(String, Secret)> = Vec::new();
-        for (name, found) in self.layers.below(&prefix, None) {
-            let header = name.map_key(prefix.len(), name.len());
+        for Below { name, at, found } in self.layers.below(&prefix, None) {
+            let header = name.map_key(at, name.len());
             let reading = self.layers.resolve(found)?;
             let text = reading.value.as_text().map(std::borrow::Cow::into_owned).unwrap_or_default();
             let value = if text.starts_with(PREFIX) {

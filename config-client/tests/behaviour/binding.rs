@@ -68,6 +68,13 @@ async fn environment_variables_set_fields_and_elements() {
     let server: Server = settings.bind("my").unwrap();
     assert_eq!((server.port, server.routes[0].path.as_str()), (1, "/x"));
     assert!(["a", "b"].contains(&server.host_name.as_str()));
+
+    let env = [("EUREKA_SERVICE_URL_DEFAULTZONE", "z"), ("EUREKA_SERVICEURL_OTHER", "o"), ("MY_LONG_LIST_0", "e")];
+    let settings = Bootstrap::builder().directory(folder.path()).env(env).load().await.unwrap();
+    assert_eq!(settings.names_below("eureka.service-url"), ["defaultzone", "other"]);
+    let urls: BTreeMap<String, String> = settings.bind("eureka.service-url").unwrap();
+    assert_eq!(urls["defaultzone"], "z");
+    assert_eq!(settings.bind::<Vec<String>>("my.long-list").unwrap(), ["e"]);
 }
 
 #[test]
