@@ -198,6 +198,25 @@ async fn a_killed_service_stays_in_the_registry() {
 }
 
 #[tokio::test]
+async fn a_service_that_ends_while_it_joins_the_bus_leaves_no_connection() {
+    const LIMIT: Duration = Duration::from_secs(10);
+    for stop in [true, false] {
+        let broker = Broker::builder().start().await.unwrap();
+        let home = Home::new();
+        let (_, running) = start(home.application().bus(broker.port())).await;
+        // The broker has the consumer, but the service has not heard of it yet.
+        assert!(broker.until(LIMIT, consumes).await);
+        if stop {
+            running.stop().await;
+        } else {
+            running.kill().await;
+        }
+        assert!(broker.until(LIMIT, |broker| broker.connections().is_empty()).await, "stop: {stop}");
+        broker.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_start_that_fails_leaves_nothing_behind() {
     let estate = Estate::start().await;
     let application = estate.home.application().bus(estate.broker.port()).registry(&estate.registry.url());

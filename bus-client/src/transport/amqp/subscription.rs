@@ -1,6 +1,7 @@
 //! One queue of our own, bound to the exchange of the bus.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,11 +13,13 @@ use lapin::options::{
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, Consumer};
+use tokio::runtime::Handle;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout_at};
 use uuid::Uuid;
 
 use super::{RESOURCE_LOCKED, close_connection, declare, ensure_exchange, rpc, short, try_rpc};
 use crate::error::TransportError;
+use crate::supervisor::CLOSE_LIMIT;
 use crate::transport::{Delivery, Message, Node, Subscription};
 
 /// Messages the broker sends before the first is acknowledged.
@@ -31,10 +34,17 @@ const MAX_NAMES: u32 = 3;
 pub(super) struct AmqpSubscription {
     consumer: Option<Consumer>,
     channel: Channel,
-    connection: Connection,
+    connection: Arc<Connection>,
     topic: String,
     queue: String,
     watch: Interval,
+}
+
+/// A connection without a subscription yet. If that is given up half-way, `basic.consume` may have left already, and
+/// lapin keeps a connection with a consumer that nobody holds: it is closed instead, in the background.
+struct Opening {
+    connection: Arc<Connection>,
+    given_up: bool,
 }
 
 impl AmqpSubscription {
@@ -42,6 +52,8 @@ impl AmqpSubscription {
     /// consumer, without arguments, bound with `#`.
     pub(super) async fn open(connection: Connection, node: &Node) -> Result<Self, TransportError> {
         let topic = node.topic();
+        let connection = Arc::new(connection);
+        let mut opening = Opening { connection: Arc::clone(&connection), given_up: true };
         let channel = rpc("channel.open", connection.create_channel()).await?;
         let channel = ensure_exchange(&connection, channel, topic).await?;
         let (channel, queue) = declare_queue(&connection, channel, topic).await?;
@@ -50,6 +62,7 @@ impl AmqpSubscription {
         let options = BasicConsumeOptions::default();
         let consume = channel.basic_consume(short(&queue), short(""), options, FieldTable::default());
         let consumer = rpc("basic.consume", consume).await?;
+        opening.given_up = false;
         tracing::debug!(queue, "consuming from a queue of our own");
         let mut watch = interval_at(Instant::now() + WATCH, WATCH);
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -96,6 +109,17 @@ impl Subscription for AmqpSubscription {
         let deadline = Instant::now() + limit;
         if let Some(consumer) = self.consumer.take() {
             leave(&self.connection, &self.channel, consumer, deadline).await;
+        }
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        if self.given_up && self.connection.status().connected() {
+            let connection = Arc::clone(&self.connection);
+            // Nobody is left who could own it; it ends within the limit.
+            runtime.spawn(async move { close_connection(&connection, Instant::now() + CLOSE_LIMIT).await });
         }
     }
 }
