@@ -134,19 +134,3 @@ impl TransportError {
         }
     }
 }
-
-/// An error and its causes in one line, for logs: `Display` alone leaves the causes out. Those of lapin do not, so what
-/// has been said is not said again.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    text
-}

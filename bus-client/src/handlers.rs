@@ -8,13 +8,13 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use vernal_commons::chain::Chain;
 use vernal_commons::random::Random;
 use vernal_commons::{BoxError, BoxFuture};
 
 use crate::coalesce::{Coalescer, Pace};
 use crate::counters::Tally;
 use crate::destination::Scope;
-use crate::error::chain;
 use crate::event::Values;
 use crate::inbox::Receipt;
 use crate::publish::Outbox;
@@ -130,7 +130,7 @@ impl Refresher {
             }
             Err(error) => {
                 self.tally.refreshes_failed.one();
-                let error = chain(error.as_ref());
+                let error = Chain(error.as_ref()).to_string();
                 if failures == 1 {
                     tracing::warn!(error, "refresh for the bus failed, trying again");
                 } else {
@@ -201,7 +201,7 @@ impl Worker {
             }
             Err(error) => {
                 self.tally.env_changes_failed.one();
-                tracing::warn!(error = chain(error.as_ref()), "the handler of env-change events failed");
+                tracing::warn!(error = %Chain(error.as_ref()), "the handler of env-change events failed");
                 Err(error)
             }
         }
@@ -214,7 +214,7 @@ impl Worker {
         let Some(handler) = &self.handlers.shutdown else { return };
         tracing::info!("stopping at the wish of a shutdown event");
         if let Err(error) = guarded(handler(()), HANDLER_LIMIT).await {
-            tracing::warn!(error = chain(error.as_ref()), "the handler of shutdown events failed");
+            tracing::warn!(error = %Chain(error.as_ref()), "the handler of shutdown events failed");
         }
     }
 }

@@ -11,10 +11,10 @@ use tokio::time::Instant;
 use crate::counters::Tally;
 use crate::destination::Scope;
 use crate::encoding::{self, Unreadable};
-use crate::error::chain;
 use crate::event::{Ack, Envelope, Kind, Malformed, Target, Values};
 use crate::id::BusId;
 use crate::transport::Message;
+use vernal_commons::chain::Chain;
 
 /// Largest body that is read.
 const MAX_BODY: usize = 1 << 20;
@@ -120,7 +120,7 @@ impl Inbox {
         self.tally.malformed.one();
         if self.malformed_log.ready(now) {
             // Nothing of the body, which may be an env-change event with secrets.
-            tracing::warn!(error = chain(error), bytes = body.len(), "ignoring a malformed bus message");
+            tracing::warn!(error = %Chain(error), bytes = body.len(), "ignoring a malformed bus message");
         }
         Verdict::Nothing
     }

@@ -8,10 +8,11 @@ use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use vernal_commons::BoxError;
+use vernal_commons::chain::Chain;
 
 use crate::counters::Tally;
 use crate::destination::Destination;
-use crate::error::{Error, TransportError, chain};
+use crate::error::{Error, TransportError};
 use crate::event::{Ack, Event, Kind, Naming};
 use crate::inbox::{Receipt, SentIds};
 use crate::transport::{BusTransport, Message, Node};
@@ -133,7 +134,7 @@ impl Outbox {
                     waiting.clear();
                 }
                 self.tally.acks_dropped.add(dropped);
-                tracing::debug!(error = chain(&error), dropped, "acks were not sent");
+                tracing::debug!(error = %Chain(&error), dropped, "acks were not sent");
             }
         }
     }

@@ -7,10 +7,11 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use vernal_commons::backoff::Backoff;
+use vernal_commons::chain::Chain;
 use vernal_commons::random::Random;
 
 use crate::counters::Tally;
-use crate::error::{TransportError, chain};
+use crate::error::TransportError;
 use crate::event::Ack;
 use crate::handlers::{Job, Wish};
 use crate::inbox::{Inbox, Verdict};
@@ -106,7 +107,7 @@ impl Supervisor {
                             }
                             "the broker ended the subscription".to_owned()
                         }
-                        End::Lost(error) => chain(&error),
+                        End::Lost(error) => Chain(&error).to_string(),
                     };
                     let broker = self.transport.broker();
                     tracing::warn!(broker, error, "lost the bus, subscribing again");
@@ -197,7 +198,7 @@ impl Supervisor {
     }
 
     fn failed(&self, failures: u32, error: &TransportError) {
-        let (broker, text) = (self.transport.broker(), chain(error));
+        let (broker, text) = (self.transport.broker(), Chain(error).to_string());
         // The first failure and each new cause; otherwise only the count is of interest.
         let known = self.health.borrow().last_error.as_ref() == Some(&text);
         if known {

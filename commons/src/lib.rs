@@ -14,6 +14,7 @@
 //! | [`backoff`] | [`Backoff`](backoff::Backoff): growing, jittered delays |
 //! | [`secret`] | [`Secret`](secret::Secret): text that cannot be printed |
 //! | [`task`] | [`Task`](task::Task): a spawned task with an owner |
+//! | [`chain`] | [`Chain`](chain::Chain): an error with its causes in one line |
 //! | [`clock`] | [`now_millis`](clock::now_millis): the only reader of the wall clock |
 //!
 //! # Features
@@ -25,6 +26,7 @@
 
 pub mod backoff;
 pub mod balance;
+pub mod chain;
 pub mod clock;
 pub mod discover;
 pub mod endpoints;

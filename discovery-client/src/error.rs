@@ -1,6 +1,5 @@
 //! What can go wrong between a service and its registry.
 
-use std::fmt;
 use std::time::Duration;
 
 use vernal_commons::BoxError;
@@ -169,21 +168,6 @@ impl Error {
     }
 }
 
-/// An error and its causes on one line, for logs.
-pub(crate) struct Chain<'a>(pub(crate) &'a (dyn std::error::Error + 'static));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
-}
-
 /// A server with Spring Security answers 401 or 403 to every write while reading works, until `/eureka/**` is exempt
 /// from its CSRF protection (recorded: `scenarios/basic-auth-csrf`).
 fn hint(status: u16, operation: &str, text: &str) -> String {
@@ -206,11 +190,5 @@ mod tests {
         let refused = |operation| Error::Status { server: "http://r".into(), operation, status: 403, text: "".into() };
         assert!(refused("register").to_string().contains("CSRF"));
         assert_eq!(refused("full fetch").to_string(), "registry `http://r` answered 403 to full fetch");
-    }
-
-    #[test]
-    fn a_chain_names_every_cause_once() {
-        let error = Error::Decode { server: "http://r".into(), operation: "delta", source: "not JSON".into() };
-        assert_eq!(Chain(&error).to_string(), "answer of registry `http://r` to delta cannot be read: not JSON");
     }
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use vernal_commons::backoff::Backoff;
+use vernal_commons::chain::Chain;
 use vernal_commons::clock::now_millis;
 use vernal_commons::random::Random;
 
-use crate::error::{Chain, Error};
+use crate::error::Error;
 use crate::lookup::Index;
 use crate::registry::{Applied, Guard, Registry};
 use crate::request::Operation;

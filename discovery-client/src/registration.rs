@@ -8,10 +8,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use vernal_commons::backoff::Backoff;
+use vernal_commons::chain::Chain;
 use vernal_commons::clock::now_millis;
 use vernal_commons::random::Random;
 
-use crate::error::{Chain, Error};
+use crate::error::Error;
 use crate::record::{InstanceRecord, InstanceStatus};
 use crate::request::{Operation, Renewal};
 use crate::servers::Servers;

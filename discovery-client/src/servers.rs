@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{Response, Uri};
 use tokio::time::Instant;
 use vernal_commons::backoff::Backoff;
+use vernal_commons::chain::Chain;
 use vernal_commons::endpoints::{Endpoint, Endpoints};
 use vernal_commons::http::{Body, SharedTransport};
 use vernal_commons::random::Random;
@@ -116,7 +117,7 @@ impl Servers {
                 // A refusal that every server would repeat.
                 Err(error) if error.status().is_some_and(|status| operation.settles(status)) => return Err(error),
                 Err(error) => {
-                    tracing::debug!(server = self.url(position), error = %crate::error::Chain(&error), "server failed");
+                    tracing::debug!(server = self.url(position), error = %Chain(&error), "server failed");
                     failure = Some(error);
                 }
             }

@@ -10,6 +10,7 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use vernal::Application;
 use vernal::commons::balance::{Balance, P2c};
+use vernal::commons::chain::Chain;
 use vernal::commons::discover::{Candidate, Discover, ServiceView};
 use vernal::commons::http::{Body, SharedTransport, TransportError};
 
@@ -75,7 +76,7 @@ impl Gateway {
                 // A request that never left can go elsewhere; one that only reads can too, since asking twice does no harm.
                 Err(error) if !once && (error.is_connect() || reads_only(&head.method) && !error.is_timeout()) => {
                     tracing::warn!(
-                        error = %crate::problem::chain(&error),
+                        error = %Chain(&error),
                         service,
                         instance = candidate.instance().instance_id(),
                         "instance refused the connection"

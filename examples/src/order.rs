@@ -10,10 +10,11 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use vernal::Application;
+use vernal::commons::chain::Chain;
 use vernal::prelude::*;
 
 use crate::catalog::Product;
-use crate::problem::{JsonBody, Problem, chain, no_route};
+use crate::problem::{JsonBody, Problem, no_route};
 
 mod store;
 
@@ -125,7 +126,7 @@ async fn create(
     let total_price = new.qty.checked_mul(new.unit_price).filter(|total| i64::try_from(*total).is_ok());
     let total_price = total_price.ok_or_else(|| Problem::bad_request("`qty` times `unitPrice` is too large", &uri))?;
     let asked = |what: &str, error: &vernal::feign::Error| {
-        tracing::warn!(error = %chain(error), what, "order could not be checked");
+        tracing::warn!(error = %Chain(error), what, "order could not be checked");
         Problem::new(StatusCode::BAD_GATEWAY, format!("the {what} service could not be asked"), &uri)
     };
     orders.users.check(&user_id).await.map_err(|error| match error.status() {

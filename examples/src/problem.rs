@@ -6,6 +6,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use vernal::commons::chain::Chain;
 use vernal::commons::clock;
 
 /// An error answer.
@@ -46,7 +47,7 @@ impl Problem {
     /// 500. The cause goes to the log, not to the caller.
     #[must_use]
     pub fn internal(error: &(dyn std::error::Error + 'static), path: &Uri) -> Self {
-        tracing::error!(error = %chain(error), path = path.path(), "request failed");
+        tracing::error!(error = %Chain(error), path = path.path(), "request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error", path)
     }
 }
@@ -61,18 +62,6 @@ impl IntoResponse for Problem {
 /// The answer to a path that no route knows.
 pub async fn no_route(uri: Uri) -> Problem {
     Problem::not_found("No message available", &uri)
-}
-
-/// An error with all its causes in one line.
-#[must_use]
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// A JSON request body; anything else is answered with 400 and the reason.

@@ -8,11 +8,11 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 use vernal::BoxError;
+use vernal::commons::chain::Chain;
 use vernal::config::{Bootstrap, Settings};
 use vernal_testkit::logs::Logs;
 
 use crate::estate::folder_of;
-use crate::problem::chain;
 
 /// Logs to standard error, filtered by `RUST_LOG`. The default is `info`, without lapin's own lines: what it reports
 /// as errors is a broker that is away, which the bus says in one line and gets over.
@@ -78,7 +78,7 @@ pub fn exit(program: &str, outcome: Result<(), BoxError>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{program}: {}", chain(&*error));
+            eprintln!("{program}: {}", Chain(&*error));
             ExitCode::FAILURE
         }
     }

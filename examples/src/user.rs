@@ -11,12 +11,13 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use vernal::Application;
+use vernal::commons::chain::Chain;
 use vernal::config::Settings;
 use vernal::feign::RestClient;
 use vernal::prelude::*;
 
 use crate::order::Order;
-use crate::problem::{JsonBody, Problem, chain, no_route};
+use crate::problem::{JsonBody, Problem, no_route};
 
 mod errors;
 mod password;
@@ -199,7 +200,7 @@ fn order_problem(error: &vernal::feign::Error, uri: &Uri) -> Problem {
         Some(known @ OrderError::NoOrders) => Problem::not_found(known.to_string(), uri),
         Some(known) => Problem::new(StatusCode::BAD_GATEWAY, known.to_string(), uri),
         None => {
-            tracing::warn!(error = %chain(error), "order service could not be asked");
+            tracing::warn!(error = %Chain(error), "order service could not be asked");
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the order service could not be asked", uri)
         }
     }

@@ -13,11 +13,11 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tower_service::Service;
+use vernal_commons::chain::Chain;
 use vernal_commons::http::Body;
 use vernal_commons::{BoxError, BoxFuture, clock};
 
 use crate::application::Parts;
-use crate::error::causes;
 
 /// The media types of Spring Boot 3 and 4 (`EndpointMediaTypes.DEFAULT`), the preferred one first.
 const MEDIA_TYPES: [&str; 3] = [
@@ -137,7 +137,7 @@ impl Actuator {
             ("refresh", "") => match self.parts.refresh_on_demand().await {
                 Ok(changed) => document(media_type, &json!(changed)),
                 Err(error) => {
-                    tracing::warn!(error = causes(&*error).join(": "), "settings could not be refreshed");
+                    tracing::warn!(error = %Chain(&*error), "settings could not be refreshed");
                     problem(StatusCode::INTERNAL_SERVER_ERROR, "settings could not be refreshed", path)
                 }
             },
@@ -182,7 +182,7 @@ impl Actuator {
         match self.parts.publish_refresh(destination.as_deref()).await {
             Ok(()) => status(StatusCode::NO_CONTENT),
             Err(error) => {
-                tracing::warn!(error = causes(&*error).join(": "), "refresh event could not be published");
+                tracing::warn!(error = %Chain(&*error), "refresh event could not be published");
                 let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "the bus is not available", path);
                 response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
                 response

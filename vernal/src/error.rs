@@ -1,6 +1,7 @@
 use std::fmt;
 
 use vernal_commons::BoxError;
+use vernal_commons::chain::causes;
 
 /// Why an application could not start or go on.
 ///
@@ -56,20 +57,6 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
     }
-}
-
-/// The texts of an error and its causes. Some foreign ones quote their cause, which is not said again then.
-pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
-    let mut texts = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !texts.last().is_some_and(|last| last.ends_with(&text)) {
-            texts.push(text);
-        }
-        cause = error.source();
-    }
-    texts
 }
 
 #[cfg(feature = "config")]

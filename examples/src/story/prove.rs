@@ -7,7 +7,7 @@ use super::web::Answer;
 use super::{Failure, Proof, Step, Story};
 use crate::estate::sqlite;
 use crate::order::{Order, OrderStore};
-use crate::problem::chain;
+use vernal::commons::chain::Chain;
 
 /// How long the world may take to show something that is on its way.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,7 +37,7 @@ impl Story {
     async fn config(&mut self) -> Outcome {
         let mut proof = Proof::default();
         let (app, running) = self.estate.user().await.map_err(|error| {
-            proof.failure("the user service starts with the settings of the config server", chain(&*error))
+            proof.failure("the user service starts with the settings of the config server", Chain(&*error))
         })?;
         proof.note(format!("sources: {}", app.settings().sources().join(", ")));
         (self.app, self.user) = (Some(app), Some(running));
@@ -350,7 +350,7 @@ impl Story {
             let store = OrderStore::open(&sqlite(&self.estate.order_database())).await?;
             store.of_user(&self.user_id).await
         };
-        orders.await.map_err(|error| proof.failure("the database can be read", chain(&error)))
+        orders.await.map_err(|error| proof.failure("the database can be read", Chain(&error)))
     }
 
     async fn in_the_database(&self, statement: &'static str) -> Result<(), String> {
@@ -360,7 +360,7 @@ impl Story {
             sqlx::query(statement).execute(&mut connection).await?;
             connection.close().await
         };
-        change.await.map_err(|error: sqlx::Error| chain(&error))
+        change.await.map_err(|error: sqlx::Error| Chain(&error).to_string())
     }
 
     fn log_lines(&self, prefix: &str) -> Vec<String> {

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use vernal::commons::chain::Chain;
 
 /// The story's own eyes: a plain HTTP client that knows nothing of vernal.
 #[derive(Debug, Clone)]
@@ -46,7 +47,7 @@ impl Web {
             let status = response.status().as_u16();
             Ok::<_, reqwest::Error>((status, response.text().await?))
         };
-        let (status, text) = outcome.await.unwrap_or_else(|error| (0, crate::problem::chain(&error)));
+        let (status, text) = outcome.await.unwrap_or_else(|error| (0, Chain(&error).to_string()));
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
         Answer { status, text, json }
     }
