@@ -12,10 +12,8 @@ use std::time::Duration;
 use http::{Request, Response};
 use serde::de::{DeserializeOwned, Deserializer};
 use serde::{Deserialize, de};
-use serde_json::{Value, json};
-use tokio::time::Instant;
 use tower_service::Service;
-use vernal_bus_client::{Bus, BusTransport, State};
+use vernal_bus_client::{Bus, BusTransport};
 use vernal_commons::discover::Discover;
 use vernal_commons::http::{Body, ReqwestTransport, SharedTransport};
 use vernal_commons::{BoxError, BoxFuture};
@@ -27,6 +25,8 @@ use vernal_feign::{ErrorDecoder, Feign, FeignBuilder, FeignClient, Interceptor, 
 
 use crate::error::{Error, ErrorKind};
 
+#[cfg(feature = "actuator")]
+mod management;
 mod running;
 
 pub use running::Running;
@@ -130,6 +130,12 @@ impl Application {
     #[must_use]
     pub fn discovery(&self) -> Arc<dyn Discover> {
         Arc::clone(&self.parts.discovery)
+    }
+
+    /// The cache of the Eureka registry, and this instance's status there; `None` with `eureka.client.enabled: false`.
+    #[must_use]
+    pub fn registry(&self) -> Option<&EurekaDiscovery> {
+        self.parts.registry.as_ref()
     }
 
     /// An HTTP transport without balancing or logging: the one given to the builder, or a pooled one with default
@@ -330,25 +336,11 @@ fn no_client(error: vernal_feign::Error) -> Error {
 // ===== impl Parts =====
 
 impl Parts {
-    pub(crate) const fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
     /// Fetches the settings anew and tells the hooks what changed.
     pub(crate) async fn refresh(&self) -> Result<Vec<String>, BoxError> {
         let report = self.settings.refresh().await?;
         self.tell(&report.changed).await;
         Ok(report.changed)
-    }
-
-    /// As [`refresh`](Self::refresh), for somebody other than the bus, which need not catch up any more then.
-    pub(crate) async fn refresh_on_demand(&self) -> Result<Vec<String>, BoxError> {
-        let started = Instant::now();
-        let changed = self.refresh().await?;
-        if let Some(bus) = self.bus().filter(|_| !self.settings.status().is_stale()) {
-            bus.config_fetched(started).await;
-        }
-        Ok(changed)
     }
 
     /// As [`refresh`](Self::refresh), but a config server that did not answer is an error even where the old settings
@@ -380,16 +372,6 @@ impl Parts {
         }
     }
 
-    pub(crate) async fn publish_refresh(&self, destination: Option<&str>) -> Result<(), BoxError> {
-        let bus = self.bus().ok_or("this application has not joined a bus")?;
-        bus.publish_refresh(destination).await?;
-        Ok(())
-    }
-
-    pub(crate) fn has_bus(&self) -> bool {
-        self.bus().is_some()
-    }
-
     fn bus(&self) -> Option<Bus> {
         self.bus.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -400,36 +382,6 @@ impl Parts {
 
     fn take_eureka(&self) -> Option<EurekaClient> {
         self.eureka.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// How the parts are, if the settings want them shown.
-    pub(crate) fn health(&self) -> Option<Value> {
-        let always = |name: &str| self.settings.get(name).ok().flatten().is_some_and(|shown| shown == "always");
-        let details = always("management.endpoint.health.show-details");
-        if !details && !always("management.endpoint.health.show-components") {
-            return None;
-        }
-        let component = |status: &str, detail: Value| match details {
-            true => json!({"status": status, "details": detail}),
-            false => json!({"status": status}),
-        };
-        let mut components = json!({});
-        let shown = |works: bool| if works { "UP" } else { "UNKNOWN" };
-        let config = self.settings.status();
-        if config.uses_server {
-            let status = shown(!config.is_stale());
-            components["clientConfigServer"] = component(status, json!({"propertySources": self.settings.sources()}));
-        }
-        if let Some(registry) = &self.registry {
-            let fetch = registry.health().fetch;
-            let status = shown(fetch.last_success.is_some() && fetch.consecutive_failures == 0);
-            components["eureka"] = component(status, json!({"applications": registry.services().len()}));
-        }
-        if let Some(bus) = self.bus() {
-            let state = bus.state();
-            components["bus"] = component(shown(state == State::Consuming), json!({"state": format!("{state:?}")}));
-        }
-        Some(components)
     }
 
     /// `server.address` and `server.port`.
