@@ -65,7 +65,8 @@ pub(crate) async fn join(id: &str, settings: BusSettings, transport: impl BusTra
 
 pub(crate) async fn reach(bus: &Bus, wanted: State) {
     let mut states = bus.states();
-    let reached = tokio::time::timeout(SOON, states.reach(|state| state == wanted)).await;
+    // The pause between two attempts may be 30 s; with a paused clock it costs nothing.
+    let reached = tokio::time::timeout(SOON.max(Duration::from_secs(60)), states.reach(|state| state == wanted)).await;
     assert_eq!(reached.unwrap_or(None), Some(wanted), "{:?}", bus.health());
 }
 
