@@ -54,15 +54,16 @@ impl Balance for RoundRobin {
             return None;
         }
         let start = self.next.fetch_add(1, Ordering::Relaxed) % count;
-        (0..count).map(|step| (start + step) % count).find(|position| !tried.contains(position))
+        let eligible = eligible(view, tried);
+        (0..count).map(|step| (start + step) % count).find(eligible)
     }
 }
 
 impl Balance for P2c {
     fn pick(&self, view: &ServiceView, tried: &[usize]) -> Option<usize> {
-        let open = |position: &usize| !tried.contains(position);
-        let choices = (0..view.len()).filter(open).count();
-        let nth = |n: usize| (0..view.len()).filter(open).nth(n);
+        let eligible = eligible(view, tried);
+        let choices = (0..view.len()).filter(&eligible).count();
+        let nth = |n: usize| (0..view.len()).filter(&eligible).nth(n);
         if choices < 2 {
             return nth(0);
         }
@@ -72,6 +73,14 @@ impl Balance for P2c {
         let pending = |position: usize| view.candidates().get(position).map_or(usize::MAX, Candidate::pending);
         Some(if pending(second) < pending(first) { second } else { first })
     }
+}
+
+/// Not tried yet, and not avoided unless all that is left is.
+fn eligible<'a>(view: &'a ServiceView, tried: &'a [usize]) -> impl Fn(&usize) -> bool + 'a {
+    let open = |position: &usize| !tried.contains(position);
+    let avoided = |position: usize| view.candidates().get(position).is_some_and(Candidate::is_avoided);
+    let some_are_fine = (0..view.len()).any(|position| open(&position) && !avoided(position));
+    move |position| open(position) && !(some_are_fine && avoided(*position))
 }
 
 #[cfg(test)]
@@ -99,6 +108,18 @@ mod tests {
             assert_eq!(balance.pick(&view(3), &[0, 1, 2]), None);
             assert_eq!(balance.pick(&view(0), &[]), None);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_instance_that_took_no_connection_is_avoided_for_a_second() {
+        let view = view(3);
+        view.candidates()[1].avoid();
+        for balance in [&RoundRobin::new() as &dyn Balance, &P2c::new()] {
+            assert!((0..50).all(|_| balance.pick(&view, &[]) != Some(1)));
+            assert_eq!(balance.pick(&view, &[0, 2]), Some(1), "where nothing else is left it is picked all the same");
+        }
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        assert!((0..50).any(|_| P2c::new().pick(&view, &[]) == Some(1)));
     }
 
     #[test]

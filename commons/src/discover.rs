@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::BoxError;
 use crate::instance::ServiceInstance;
@@ -69,11 +72,17 @@ pub struct Candidate {
     load: Arc<Load>,
 }
 
-/// The requests of this process that an instance has not answered yet. Survives changes of the list.
-#[derive(Debug, Default)]
+/// What this process knows of an instance by having called it. Survives changes of the list.
+#[derive(Debug)]
 pub struct Load {
     pending: AtomicUsize,
+    since: Instant,
+    /// Milliseconds after `since` until which the instance is avoided; 0 if it never was.
+    avoided_until: AtomicU64,
 }
+
+/// How long an instance that took no connection is avoided.
+const AVOIDED: Duration = Duration::from_secs(1);
 
 /// Counts as one pending request until dropped.
 #[derive(Debug)]
@@ -100,11 +109,31 @@ impl Candidate {
         self.load.pending.load(Ordering::Relaxed)
     }
 
+    /// Notes that the instance took no connection: for a second it is picked only where nothing else is left. The
+    /// registry may go on to list it for minutes.
+    pub fn avoid(&self) {
+        let until = (self.load.since.elapsed() + AVOIDED).as_millis();
+        self.load.avoided_until.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Whether it took no connection within the last second.
+    #[must_use]
+    pub fn is_avoided(&self) -> bool {
+        let until = self.load.avoided_until.load(Ordering::Relaxed);
+        until != 0 && self.load.since.elapsed() < Duration::from_millis(until)
+    }
+
     /// Counts a request as pending until the guard is dropped.
     #[must_use]
     pub fn begin(&self) -> Pending {
         self.load.pending.fetch_add(1, Ordering::Relaxed);
         Pending(Arc::clone(&self.load))
+    }
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self { pending: AtomicUsize::new(0), since: Instant::now(), avoided_until: AtomicU64::new(0) }
     }
 }
 

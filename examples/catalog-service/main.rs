@@ -1,6 +1,7 @@
 //! The catalog service as a program of its own: `cargo run --example catalog-service`.
 //!
-//! Joins the servers that `bootstrap.yml` beside this file names. Any setting can be given as an argument:
+//! Joins the servers that `bootstrap.yml` beside this file names. A setting can be given as an argument, unless the
+//! config server sets it:
 //! `cargo run --example catalog-service -- --server.port=0`.
 
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
 //! The order service as a program of its own: `cargo run --example order-service`.
 //!
-//! Joins the servers that `bootstrap.yml` beside this file names. Any setting can be given as an argument:
+//! Joins the servers that `bootstrap.yml` beside this file names. A setting can be given as an argument, unless the
+//! config server sets it:
 //! `cargo run --example order-service -- --server.port=0`.
 
 use std::process::ExitCode;

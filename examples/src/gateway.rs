@@ -81,7 +81,10 @@ impl Gateway {
                         instance = candidate.instance().instance_id(),
                         "instance refused the connection"
                     );
-                    self.discover.suspect(candidate.instance());
+                    if error.is_connect() {
+                        candidate.avoid();
+                        self.discover.suspect(candidate.instance());
+                    }
                 }
                 Err(error) if error.is_timeout() => return Err((StatusCode::GATEWAY_TIMEOUT, error.to_string())),
                 Err(error) => return Err((StatusCode::BAD_GATEWAY, error.to_string())),

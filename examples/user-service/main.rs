@@ -8,7 +8,7 @@
 //! | `--break STEP` | disturbs the world before that step, which must then fail |
 //! | `--list-steps` | the steps, one a line |
 //! | `--join` | only the user service: joins the servers that `bootstrap.yml` names |
-//! | `--name=value` | any setting, with `--join` |
+//! | `--name=value` | a setting that the config server does not set, with `--join` |
 #![expect(clippy::print_stdout, reason = "a program tells its story")]
 
 use std::process::ExitCode;

@@ -35,7 +35,7 @@ const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS orders (
 )";
 
 impl OrderStore {
-    /// Opens the database at `url` (`sqlite:path`) and creates its table if there is none.
+    /// Opens the database at `url` (`sqlite:path`) and creates its folder and its table if there are none.
     ///
     /// # Errors
     ///
@@ -47,6 +47,9 @@ impl OrderStore {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .busy_timeout(Duration::from_secs(5));
+        if let Some(folder) = options.get_filename().parent() {
+            tokio::fs::create_dir_all(folder).await.map_err(|error| failed(sqlx::Error::Io(error)))?;
+        }
         let pool = SqlitePoolOptions::new()
             .max_connections(4)
             .acquire_timeout(Duration::from_secs(5))
