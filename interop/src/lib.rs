@@ -1,0 +1,20 @@
+//! Scenarios against the real peers (Spring Cloud, RabbitMQ) and against the testkit, written once.
+//!
+//! A scenario is an async function over [`Peers`](peers::Peers): it lets our crates meet the peers and asserts on both
+//! sides, what our crate saw *and* what the peer saw or sent. [`Local`](peers::Local) are the testkit's servers and the
+//! example services in this process (`cargo test`), [`Real`](peers::Real) is what `interop/run up` has started
+//! (`cargo run -p vernal-interop`).
+//!
+//! | module | |
+//! |---|---|
+//! | [`scenario`] | the list, and one file per area |
+//! | [`peers`] | the trait, its two implementations |
+//! | [`ours`], [`service`] | our service that joins the peers |
+//! | [`check`], [`web`] | assertions; plain HTTP |
+
+pub mod check;
+pub mod ours;
+pub mod peers;
+pub mod scenario;
+pub mod service;
+pub mod web;

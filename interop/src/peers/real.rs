@@ -1,0 +1,269 @@
+//! What `interop/run` has started.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::{BusEvent, Capability, Mark, Peer, Peers, Seen};
+use crate::check::Outcome;
+use crate::scenario::Area;
+use crate::web::Web;
+
+/// Starting a Java peer may take `interop/run`'s own two minutes.
+const COMMAND_LIMIT: Duration = Duration::from_secs(180);
+
+/// The peers of one `interop/run up`.
+#[derive(Debug)]
+pub struct Real {
+    run: PathBuf,
+    addresses: Mutex<BTreeMap<String, String>>,
+    repo: PathBuf,
+    /// What a scenario started in addition, or ended.
+    changed: Mutex<BTreeSet<Peer>>,
+    versions: Versions,
+    web: Web,
+}
+
+#[derive(Debug)]
+struct Versions {
+    cloud: String,
+    boot: String,
+    rabbitmq: String,
+}
+
+/// An entry of a Java peer's journal.
+#[derive(Deserialize)]
+struct Entry {
+    number: u64,
+    facts: Value,
+}
+
+impl Real {
+    /// Finds the peers of the script `run`.
+    ///
+    /// # Errors
+    ///
+    /// If they do not all run.
+    pub async fn find(run: PathBuf) -> Outcome<Self> {
+        let addresses = Mutex::new(read_addresses(&run)?);
+        let pom = run.with_file_name("spring").join("pom.xml");
+        let pom = fs::read_to_string(&pom).map_err(|error| format!("{}: {error}", pom.display()))?;
+        let version = |after: &str, until: &str| {
+            let rest = pom.split_once(after).map(|(_, rest)| rest);
+            rest.and_then(|rest| rest.split_once(until)).map_or("?", |(version, _)| version).to_owned()
+        };
+        let versions = Versions {
+            cloud: version("<spring-cloud.version>", "</"),
+            boot: version("<artifactId>spring-boot-starter-parent</artifactId>", "</version>")
+                .rsplit('>')
+                .next()
+                .unwrap_or("?")
+                .to_owned(),
+            rabbitmq: command(&run, &["rabbitmqctl", "version"]).await?.trim().to_owned(),
+        };
+        let repo = addresses.lock().unwrap_or_else(PoisonError::into_inner).get("INTEROP_CONFIG_REPO_COPY").cloned();
+        let repo = repo.ok_or("peers.env names no INTEROP_CONFIG_REPO_COPY")?.into();
+        let peers = Self { run, addresses, repo, changed: Mutex::default(), versions, web: Web::new()? };
+        for peer in Peer::USUAL {
+            peers.address(peer).map_err(|error| format!("{error}; `interop/run up` starts all peers"))?;
+        }
+        Ok(peers)
+    }
+
+    fn address(&self, peer: Peer) -> Outcome<String> {
+        let name = match peer {
+            Peer::Broker => "INTEROP_RABBITMQ_PORT".to_owned(),
+            _ => format!("INTEROP_{}_URL", peer.name().to_uppercase().replace('-', "_")),
+        };
+        let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        addresses.get(&name).cloned().ok_or_else(|| format!("{} does not run: no {name}", peer.name()).into())
+    }
+
+    async fn command(&self, arguments: &[&str]) -> Outcome {
+        command(&self.run, arguments).await?;
+        *self.addresses.lock().unwrap_or_else(PoisonError::into_inner) = read_addresses(&self.run)?;
+        Ok(())
+    }
+
+    fn changed(&self) -> MutexGuard<'_, BTreeSet<Peer>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn journal(&self, peer: Peer, kind: &str, after: u64) -> Outcome<Vec<Entry>> {
+        let base = self.url(peer)?;
+        let base = base.trim_end_matches("/eureka");
+        let url = format!("{base}/journal?after={after}&kind={kind}");
+        read(self.web.get(&url).await.expect(200, &url)?.json)
+    }
+}
+
+/// What `interop/run start` must be told beside the name.
+fn arguments(peer: Peer, repo: &Path) -> Vec<String> {
+    let words = |kind: &str, settings: &[&str]| {
+        let start = ["start", kind, "--as", peer.name()].into_iter().map(str::to_owned);
+        start.chain(settings.iter().map(|&setting| setting.to_owned())).collect()
+    };
+    match peer {
+        Peer::Broker | Peer::Registry | Peer::Config | Peer::User | Peer::Order => {
+            vec!["start".to_owned(), peer.name().to_owned()]
+        }
+        Peer::SecondOrder => words("order-service", &[]),
+        Peer::Solidus => words(
+            "order-service",
+            &[
+                "--interop.encoded-solidus-handling=passthrough",
+                "--spring.application.name=order-solidus",
+                "--eureka.client.enabled=false",
+            ],
+        ),
+        Peer::SecuredConfig => words("config-server", &["--spring.profiles.active=native,aes,secured"]),
+        Peer::PassthroughConfig => words("config-server", &["--spring.profiles.active=native,aes,passthrough"]),
+        Peer::KeyStoreConfig => words("config-server", &["--spring.profiles.active=native,rsa"]),
+        Peer::StrictConfig => {
+            let repo = format!("--interop.config-repo={}", repo.join("strict").display());
+            words("config-server", &[&repo, "--spring.cloud.config.server.accept-empty=false"])
+        }
+    }
+}
+
+#[async_trait]
+impl Peers for Real {
+    fn version(&self, area: Area) -> String {
+        let Versions { cloud, boot, rabbitmq } = &self.versions;
+        match area {
+            Area::Config => format!("Config Server, Spring Cloud {cloud}"),
+            Area::Discovery => format!("Eureka, Spring Cloud {cloud}"),
+            Area::Feign => format!("Boot {boot}, OpenFeign of {cloud}"),
+            Area::Bus => format!("Spring Cloud {cloud}, RabbitMQ {rabbitmq}"),
+        }
+    }
+
+    fn can(&self, capability: Capability) -> bool {
+        match capability {
+            Capability::KeyStore | Capability::Tomcat | Capability::JavaFeign => true,
+        }
+    }
+
+    fn url(&self, peer: Peer) -> Outcome<String> {
+        self.address(peer)
+    }
+
+    fn broker_port(&self) -> u16 {
+        // Checked when the peers were found; a stopped broker comes back to the same port.
+        self.address(Peer::Broker).ok().and_then(|port| port.parse().ok()).unwrap_or(5672)
+    }
+
+    fn config_repo(&self) -> &Path {
+        &self.repo
+    }
+
+    fn outage(&self) -> Duration {
+        Duration::from_secs(20)
+    }
+
+    async fn mark(&self, peer: Peer) -> Outcome<Mark> {
+        let last = async |kind| {
+            let entries = self.journal(peer, kind, 0).await?;
+            Ok::<_, vernal::BoxError>(entries.last().map_or(0, |entry| entry.number))
+        };
+        Ok(Mark { requests: last("request").await?, events: last("bus").await? })
+    }
+
+    async fn requests(&self, peer: Peer, since: Mark) -> Outcome<Vec<Seen>> {
+        facts(self.journal(peer, "request", since.requests).await?)
+    }
+
+    async fn events(&self, since: Mark) -> Outcome<Vec<BusEvent>> {
+        facts(self.journal(Peer::Order, "bus", since.events).await?)
+    }
+
+    async fn feign_log(&self) -> Outcome<Vec<String>> {
+        let name = "INTEROP_USER_SERVICE_FEIGN_LOG";
+        let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = addresses.get(name).ok_or_else(|| format!("peers.env names no {name}"))?;
+        Ok(fs::read_to_string(file)?.lines().map(str::to_owned).collect())
+    }
+
+    async fn place_order(&self, user_id: &str) -> Outcome {
+        let order = json!({"productId": "CATALOG-001", "qty": 2, "unitPrice": 1500});
+        let url = format!("{}/{user_id}/orders", self.url(Peer::Order)?);
+        self.web.post_json(&url, &order).await.expect(201, "the order could not be placed").map(drop)
+    }
+
+    async fn start(&self, peer: Peer) -> Outcome {
+        let arguments = arguments(peer, &self.repo);
+        self.command(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        match Peer::USUAL.contains(&peer) {
+            true => self.changed().remove(&peer),
+            false => self.changed().insert(peer),
+        };
+        Ok(())
+    }
+
+    async fn stop(&self, peer: Peer) -> Outcome {
+        self.command(&["stop", peer.name()]).await?;
+        match Peer::USUAL.contains(&peer) {
+            true => self.changed().insert(peer),
+            false => self.changed().remove(&peer),
+        };
+        Ok(())
+    }
+
+    async fn kill(&self, peer: Peer) -> Outcome {
+        self.command(&["kill", peer.name()]).await?;
+        match Peer::USUAL.contains(&peer) {
+            true => self.changed().insert(peer),
+            false => self.changed().remove(&peer),
+        };
+        Ok(())
+    }
+
+    async fn tidy(&self) -> Outcome {
+        let changed = self.changed().clone();
+        for peer in changed {
+            match Peer::USUAL.contains(&peer) {
+                true => self.start(peer).await?,
+                false => self.stop(peer).await?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `peers.env` of the script's private folder.
+fn read_addresses(run: &Path) -> Outcome<BTreeMap<String, String>> {
+    let file = run.with_file_name(".run").join("peers.env");
+    let text = fs::read_to_string(&file)
+        .map_err(|error| format!("{}: {error}; `interop/run up` starts the peers", file.display()))?;
+    Ok(text.lines().filter_map(|line| line.split_once('=')).map(|(name, value)| (name.into(), value.into())).collect())
+}
+
+/// Runs the script; gives what it printed.
+async fn command(run: &Path, arguments: &[&str]) -> Outcome<String> {
+    let mut command = Command::new(run);
+    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    let told = || format!("interop/run {}", arguments.join(" "));
+    let ended = tokio::time::timeout(COMMAND_LIMIT, command.output());
+    let output = ended.await.map_err(|_| format!("{} took longer than {COMMAND_LIMIT:?}", told()))??;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(format!("{}: {}: {}", told(), output.status, String::from_utf8_lossy(&output.stderr)).into())
+}
+
+fn facts<T: DeserializeOwned>(entries: Vec<Entry>) -> Outcome<Vec<T>> {
+    entries.into_iter().map(|entry| read(entry.facts)).collect()
+}
+
+fn read<T: DeserializeOwned>(json: Value) -> Outcome<T> {
+    Ok(serde_json::from_value(json)?)
+}

@@ -1,0 +1,290 @@
+//! Our Feign clients and servers with odd values, and the log.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use vernal::feign::{ErrorKind, feign_client};
+use vernal_testkit::logs::Logs;
+
+use super::discovery::until_found;
+use crate::check::{Outcome, Side, within};
+use crate::ours::Ours;
+use crate::peers::{Peer, Peers};
+use crate::service::Echo;
+use crate::web::{Answer, Web};
+
+/// Values of feign.md 2.4 and 2.5 that are not a single odd character.
+const ODD: &[&str] = &[
+    "a b",
+    "a%20b",
+    "a%2Cb",
+    "a%2fb",
+    "100%",
+    "a%zz b",
+    "a%20b c",
+    "a+b",
+    "a:b@c",
+    "a;b=c,d",
+    "a&b=c",
+    "a?b#c",
+    "[x]",
+    "{x}",
+    "${x}",
+    "#{x}",
+    "\"quoted\"",
+    "it's",
+    "...",
+    "a..b",
+    "~a_b-c.d",
+    "<script>",
+    "1e3",
+    "null",
+];
+/// The same beyond ASCII, for path and query: a header holds none of these.
+const UNICODE: &[&str] = &["é", "ü ö", "日本", "😀", "\u{301}e", "a\u{a0}b"];
+const WRITTEN: Duration = Duration::from_secs(10);
+
+/// `/echo/{value}` of the order service.
+#[feign_client("order-service", context_id = "interop-echo")]
+pub(crate) trait EchoClient {
+    /// The value in path, query and header.
+    #[get("/echo/{value}")]
+    async fn echo(
+        &self,
+        value: &str,
+        #[query] q: &[&str],
+        #[header("X-Value")] header: Option<&str>,
+    ) -> vernal::feign::Result<Echo>;
+}
+
+/// The same description as in the peers' user service, so that the log lines begin alike.
+#[feign_client("order-service", context_id = "interop-orders")]
+pub(crate) trait OrderServiceClient {
+    /// The orders of a user.
+    #[get("/order-service/{user_id}/orders")]
+    async fn get_orders(&self, user_id: &str) -> vernal::feign::Result<Vec<Order>>;
+}
+
+/// An order, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Order {
+    product_id: String,
+    total_price: u64,
+}
+
+/// All that can be printed, each between two letters, so that nothing is trimmed.
+fn ascii() -> impl Iterator<Item = String> {
+    (' '..='~').filter(|c| !matches!(c, '/' | '\\')).map(|c| format!("a{c}b"))
+}
+
+/// What we put into path, query and header is what the controller decodes, and on the wire it is encoded once.
+pub(super) async fn values(peers: &dyn Peers) -> Outcome {
+    let ours = Ours::start(peers, "interop-values", &[]).await?;
+    let client: EchoClientFeign = ours.app.feign()?;
+    let mark = peers.mark(Peer::Order).await?;
+    let mut sent = Vec::new();
+    let headers = ascii().chain(ODD.iter().map(|&odd| odd.to_owned())).map(|value| (value, true));
+    for (value, in_header) in headers.chain(UNICODE.iter().map(|&value| (value.to_owned(), false))) {
+        let header = in_header.then_some(value.as_str());
+        let echo = client.echo(&value, &[&value, "second"], header).await;
+        let echo = echo.map_err(|error| format!("the call with {value:?} failed: {error}"))?;
+        Side::Peer.same("the path value", value.as_str(), echo.path.as_str())?;
+        Side::Peer.same(format!("the query of {value:?}"), vec![value.clone(), "second".into()], echo.parameter("q"))?;
+        let expected: Vec<String> = header.map(str::to_owned).into_iter().collect();
+        Side::Peer.same(format!("the header of {value:?}"), expected, echo.header("X-Value"))?;
+        sent.push(format!("/echo/{0}?q={0}&q=second", encoded(&value)));
+    }
+    // In a query `/` and `\` are nothing special, and empty values and lists are told apart.
+    let lists: [&[&str]; 5] = [&["a/b", "c\\d", "/"], &[""], &["a", "", "b"], &["a,b", "c"], &[]];
+    for list in lists {
+        let echo = client.echo("lists", list, None).await?;
+        Side::Peer.same("the query", list.to_vec(), echo.parameter("q").iter().map(String::as_str).collect())?;
+        let pairs: Vec<_> = list.iter().map(|value| format!("q={}", encoded(value))).collect();
+        sent.push(format!("/echo/lists{}{}", if pairs.is_empty() { "" } else { "?" }, pairs.join("&")));
+    }
+    // Refused before anything is sent.
+    for value in [".", "..", ""] {
+        let refused = client.echo(value, &[], None).await.map_err(|error| error.kind());
+        Side::Ours.same(format!("the path value {value:?}"), Err(ErrorKind::InvalidPathValue), refused)?;
+    }
+    for value in ["a\r\nX-Evil: 1", "é"] {
+        let refused = client.echo("headers", &[], Some(value)).await.map_err(|error| error.kind());
+        Side::Ours.same(format!("the header {value:?}"), Err(ErrorKind::InvalidHeader), refused)?;
+    }
+    let seen = peers.requests(Peer::Order, mark).await?.into_iter().map(|seen| seen.target);
+    let seen: Vec<_> = seen.filter(|target| target.starts_with("/echo/")).collect();
+    for (expected, seen) in sent.iter().zip(&seen) {
+        Side::Peer.same("the request line", expected, seen)?;
+    }
+    Side::Peer.same("the number of requests", sent.len(), seen.len())?;
+    ours.stop().await;
+    Ok(())
+}
+
+/// Tomcat refuses an encoded `/` or `\` in a path, and the caller is told.
+pub(super) async fn solidus_is_refused(peers: &dyn Peers) -> Outcome {
+    let ours = Ours::start(peers, "interop-solidus", &[]).await?;
+    let client: EchoClientFeign = ours.app.feign()?;
+    for value in ["a/b", "/", "a\\b"] {
+        let answer = client.echo(value, &[], None).await;
+        let status = answer.as_ref().err().and_then(|error| error.status()).map(|status| status.as_u16());
+        Side::Ours.same(format!("the answer to the path value {value:?}"), Some(400), status)?;
+    }
+    ours.stop().await;
+    Ok(())
+}
+
+/// A Tomcat that lets them through hands the controller what we sent.
+pub(super) async fn solidus_let_through(peers: &dyn Peers) -> Outcome {
+    peers.start(Peer::Solidus).await?;
+    let mark = peers.mark(Peer::Solidus).await?;
+    let ours = Ours::start(peers, "interop-solidus", &[]).await?;
+    let client = ours.app.feign_context().client_builder::<EchoClientFeign>();
+    let client = client.url(peers.url(Peer::Solidus)?).build()?;
+    let values = ["a/b", "/", "a\\b", "a/../b"];
+    for value in values {
+        let echo = client.echo(value, &[value], None).await?;
+        Side::Peer.same("the path value", value, echo.path.as_str())?;
+        Side::Peer.same("the query", vec![value.to_owned()], echo.parameter("q"))?;
+    }
+    let expected: Vec<_> = values.iter().map(|value| format!("/echo/{0}?q={0}", encoded(value))).collect();
+    let seen = peers.requests(Peer::Solidus, mark).await?.into_iter().map(|seen| seen.target);
+    Side::Peer.same("the request lines", expected, seen.filter(|target| target.starts_with("/echo/")).collect())?;
+    ours.stop().await;
+    Ok(())
+}
+
+/// What their client puts into path, query and header is what our server decodes.
+pub(super) async fn their_values(peers: &dyn Peers) -> Outcome {
+    let ours = Ours::start(peers, "interop-echo", &[]).await?;
+    until_found(peers, "interop-echo").await?;
+    // Feign takes these for encoded; that is another scenario.
+    let encoded_already = |value: &str| value.contains("%2") && !value.contains(' ');
+    let odd = ODD.iter().map(|&odd| odd.to_owned()).filter(|value| !encoded_already(value));
+    let headers = ascii().chain(odd).map(|value| (value, true));
+    for (value, in_header) in headers.chain(UNICODE.iter().map(|&value| (value.to_owned(), false))) {
+        // A brace makes a header a template, which Feign fills in.
+        let in_header = in_header && !value.contains(['{', '}']);
+        let header = in_header.then_some(value.as_str());
+        let echo = their_call(peers, &value, &[&value, "second"], header).await?;
+        Side::Ours.same("the path value", value.as_str(), echo.path.as_str())?;
+        Side::Ours.same(format!("the query of {value:?}"), vec![value.clone(), "second".into()], echo.parameter("q"))?;
+        let expected: Vec<String> = header.map(str::to_owned).into_iter().collect();
+        Side::Ours.same(format!("the header of {value:?}"), expected, echo.header("X-Value"))?;
+        let last = ours.journal.seen().pop().map(|seen| seen.target);
+        Side::Peer.same("what came back", Some(echo.target), last)?;
+    }
+    ours.stop().await;
+    Ok(())
+}
+
+/// Where Feign does not send what it was given (feign.md 2.4, 2.5), our server still reads what was sent.
+pub(super) async fn their_quirks(peers: &dyn Peers) -> Outcome {
+    let ours = Ours::start(peers, "interop-quirks", &[]).await?;
+    until_found(peers, "interop-quirks").await?;
+    for (sent, decoded) in [("a%20b", "a b"), ("a%2Cb", "a,b")] {
+        let echo = their_call_to(peers, "interop-quirks", sent, &[sent], None).await?;
+        Side::Ours.same("the path value", decoded, echo.path.as_str())?;
+        Side::Ours.same("the query", vec![decoded.to_owned()], echo.parameter("q"))?;
+    }
+    // `/` stays as it is, so it is another path.
+    let mark = ours.journal.seen().len();
+    let answer = ask_for_a_call(peers, "interop-quirks", "a/b", &[], None).await?;
+    let seen: Vec<_> = ours.journal.seen().into_iter().skip(mark).map(|seen| (seen.target, seen.status)).collect();
+    Side::Ours.same("the request", vec![("/echo/a/b".to_owned(), 404)], seen)?;
+    Side::Peer.holds(answer.status >= 400, "what their caller gets", "an error", &answer)?;
+    ours.stop().await;
+    Ok(())
+}
+
+/// Their client and ours log the same lines for the same exchange, but for the time that it took.
+pub(super) async fn full_log(peers: &dyn Peers) -> Outcome {
+    let web = Web::new()?;
+    let user = json!({"email": format!("{}@example.org", std::process::id()), "name": "Ada", "pwd": "longenough"});
+    let users = format!("{}/users", peers.url(Peer::User)?);
+    let user = web.post_json(&users, &user).await.expect(201, "the user could not be created")?;
+    let user_id = user.json["userId"].as_str().unwrap_or_default().to_owned();
+    peers.place_order(&user_id).await?;
+
+    let before = peers.feign_log().await?.len();
+    let theirs = web.get(&format!("{users}/{user_id}/orders?via=feign")).await.expect(200, "their orders")?;
+    let theirs: Vec<Order> = serde_json::from_value(theirs.json)?;
+    let ours = Ours::start(peers, "interop-log", &[]).await?;
+    let client: OrderServiceClientFeign = ours.app.feign()?;
+    let (logs, orders) = {
+        let logs = Logs::new();
+        let guard = logs.capture();
+        let orders = client.get_orders(&user_id).await;
+        drop(guard);
+        (logs, orders?)
+    };
+    let expected = vec![Order { product_id: "CATALOG-001".to_owned(), total_price: 3000 }];
+    Side::Peer.same("the orders as theirs read them", expected.clone(), theirs)?;
+    Side::Ours.same("the orders as ours read them", expected, orders)?;
+
+    let our_lines = comparable(&logs.messages("vernal_interop::scenario::feign::OrderServiceClient"));
+    Side::Ours.holds(our_lines.len() > 5, "the lines that ours logged", "more than five", &our_lines)?;
+    // A file is written when it suits its writer.
+    within(WRITTEN, async || {
+        let their_lines: Vec<_> = peers.feign_log().await?.split_off(before);
+        let whole = their_lines.last().is_some_and(|line| line.contains("<--- END HTTP"));
+        Side::Peer.holds(whole, "the lines that theirs logged", "an exchange", &their_lines)?;
+        Side::Ours.same("the lines for the same exchange", comparable(&their_lines), our_lines.clone())
+    })
+    .await?;
+    ours.stop().await;
+    Ok(())
+}
+
+/// Lines without what differs from one exchange to the next: the time that it took, and the date. Tomcat adds
+/// `Connection` and `Keep-Alive` for a client that asks for them, as the JDK's does and ours does not.
+fn comparable(lines: &[String]) -> Vec<String> {
+    let text = |line: &String| line.split_once("] ").map_or(String::new(), |(_, text)| text.to_ascii_lowercase());
+    let kept = |line: &&String| {
+        let text = text(line);
+        !["connection: keep-alive", "keep-alive: ", "date: "].iter().any(|start| text.starts_with(start))
+    };
+    let lines = lines.iter().filter(kept).map(|line| match line.rsplit_once(" (") {
+        Some((start, end)) if end.ends_with("ms)") => format!("{start} (?ms)"),
+        _ => line.clone(),
+    });
+    lines.collect()
+}
+
+async fn their_call(peers: &dyn Peers, path: &str, query: &[&str], header: Option<&str>) -> Outcome<Echo> {
+    their_call_to(peers, "interop-echo", path, query, header).await
+}
+
+async fn their_call_to(
+    peers: &dyn Peers,
+    service: &str,
+    path: &str,
+    query: &[&str],
+    header: Option<&str>,
+) -> Outcome<Echo> {
+    let answer = ask_for_a_call(peers, service, path, query, header).await?;
+    let answer = answer.expect(200, &format!("their call with {path:?}"))?;
+    Ok(serde_json::from_value(answer.json)?)
+}
+
+async fn ask_for_a_call(
+    peers: &dyn Peers,
+    service: &str,
+    path: &str,
+    query: &[&str],
+    header: Option<&str>,
+) -> Outcome<Answer> {
+    let url = format!("{}/calls/{service}", peers.url(Peer::User)?);
+    Ok(Web::new()?.post_json(&url, &json!({"path": path, "query": query, "header": header})).await)
+}
+
+/// Everything but `A-Z a-z 0-9 - . _ ~` as `%XX` of UTF-8 (feign.md 2.4), written here a second time.
+fn encoded(value: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    value.bytes().map(encode).collect()
+}

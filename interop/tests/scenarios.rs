@@ -1,0 +1,82 @@
+//! The scenarios against the testkit's servers and the example services; `cargo run -p vernal-interop` runs the same
+//! ones against the real peers.
+
+use std::sync::Once;
+
+use vernal_interop::peers::{Local, Peers};
+use vernal_interop::scenario::{ALL, Scenario};
+use vernal_testkit::logs::Logs;
+
+/// One test for each scenario, and a list of their names.
+macro_rules! tests {
+    ($($test:ident $name:literal;)*) => {
+        $(#[tokio::test]
+        async fn $test() {
+            run($name).await;
+        })*
+
+        const TESTED: &[&str] = &[$($name),*];
+    };
+}
+
+tests! {
+    profiles "config-profiles";
+    labels "config-labels";
+    values "config-values";
+    cipher_of_the_server "config-cipher-of-the-server";
+    cipher_of_the_client "config-cipher-of-the-client";
+    key_store "config-key-store";
+    unauthorized "config-unauthorized";
+    not_found "config-not-found";
+    config_server_restarts "config-server-restarts";
+    both_ways "discovery-both-ways";
+    instance_stops "discovery-instance-stops";
+    instance_is_killed "discovery-instance-is-killed";
+    registry_restarts "discovery-registry-restarts";
+    feign_values "feign-values";
+    solidus_is_refused "feign-solidus-is-refused";
+    solidus_let_through "feign-solidus-let-through";
+    their_values "feign-their-values";
+    their_quirks "feign-their-quirks";
+    full_log "feign-full-log";
+    theirs_refreshes_ours "bus-theirs-refreshes-ours";
+    ours_refreshes_theirs "bus-ours-refreshes-theirs";
+    destinations "bus-destinations";
+    acks "bus-acks";
+    broker_restarts "bus-broker-restarts";
+    fifty_at_once "bus-fifty-at-once";
+}
+
+async fn run(name: &str) {
+    // Without a global subscriber, an event that is first met on a thread without one would be off for good.
+    static GLOBAL: Once = Once::new();
+    GLOBAL.call_once(|| drop(tracing::subscriber::set_global_default(tracing_subscriber::registry())));
+    let logs = Logs::new();
+    let _guard = logs.capture();
+    let scenario = Scenario::named(name).expect("the list of tests is that of the scenarios");
+    let peers = Local::start(scenario.area, logs.clone()).await.unwrap();
+    if let Some(need) = scenario.lacking(&peers) {
+        println!("{name}: only against the real peers, since the testkit lacks {}", need.words());
+        return;
+    }
+    let ending = scenario.run(&peers, &logs).await;
+    println!("{name}: {} ms, {}", ending.took.as_millis(), peers.version(scenario.area));
+    if let Some(failure) = ending.failure {
+        panic!("{name}\n    {failure}");
+    }
+}
+
+#[test]
+fn every_scenario_has_a_test() {
+    let names: Vec<_> = ALL.iter().map(|scenario| scenario.name).collect();
+    assert_eq!(names, TESTED);
+}
+
+#[test]
+fn the_landing_tier_has_at_most_twelve_scenarios_of_every_area() {
+    let smoke: Vec<_> = ALL.iter().filter(|scenario| scenario.smoke).collect();
+    assert!((4..=12).contains(&smoke.len()), "{}", smoke.len());
+    for scenario in ALL {
+        assert!(smoke.iter().any(|other| other.area == scenario.area), "{}", scenario.name);
+    }
+}
