@@ -6,6 +6,7 @@ use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -70,6 +71,7 @@ pub(crate) struct Parts {
     transport: SharedTransport,
     /// Taken out when the application leaves.
     eureka: Mutex<Option<EurekaClient>>,
+    started: AtomicBool,
     registry: Option<EurekaDiscovery>,
     discovery: Arc<dyn Discover>,
     feign: Feign,
@@ -160,7 +162,7 @@ impl Application {
     ///
     /// # Errors
     ///
-    /// If the port cannot be bound or a setting is wrong.
+    /// If the port cannot be bound, a setting is wrong, or this application has been started before.
     pub async fn serve<S, B>(&self, service: S) -> Result<(), Error>
     where
         S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
@@ -180,7 +182,7 @@ impl Application {
     ///
     /// # Errors
     ///
-    /// If the port cannot be bound or a setting is wrong.
+    /// If the port cannot be bound, a setting is wrong, or this application has been started before.
     pub async fn start<S, B>(&self, service: S) -> Result<Running, Error>
     where
         S: Service<Request<Body>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
@@ -298,6 +300,7 @@ impl Builder {
             settings,
             transport,
             eureka: Mutex::new(eureka),
+            started: AtomicBool::new(false),
             registry,
             discovery,
             feign: context,
@@ -378,6 +381,14 @@ impl Parts {
 
     fn take_bus(&self) -> Option<Bus> {
         self.bus.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// An application serves once: its registration and its place on the bus end with its leaving.
+    fn start_once(&self) -> Result<(), Error> {
+        match self.started.swap(true, Ordering::Relaxed) {
+            true => Err(Error::started()),
+            false => Ok(()),
+        }
     }
 
     fn take_eureka(&self) -> Option<EurekaClient> {

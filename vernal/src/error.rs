@@ -34,6 +34,11 @@ impl Error {
         Self { kind, message: message.into(), source: Some(source.into()) }
     }
 
+    pub(crate) fn started() -> Self {
+        let message = "this application has been started before; bootstrap another one".to_owned();
+        Self { kind: ErrorKind::Serve, message, source: None }
+    }
+
     /// Where it comes from.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {

@@ -20,6 +20,8 @@ use vernal_commons::http::Body;
 
 /// A peer that sends no complete head within this time is dropped, so that idle sockets cannot pile up.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Further peers wait until one of the others has gone (Tomcat's `server.tomcat.max-connections`).
+const MAX_CONNECTIONS: usize = 8192;
 /// The pause after a failed accept, which is usually a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -59,7 +61,7 @@ impl Server {
                     }
                     continue;
                 }
-                accepted = self.listener.accept() => accepted,
+                accepted = self.listener.accept(), if connections.len() < MAX_CONNECTIONS => accepted,
             };
             match accepted {
                 Ok((stream, _)) => {

@@ -51,6 +51,7 @@ impl Running {
         let server = Server::bind(wanted)
             .await
             .map_err(|error| Error::new(ErrorKind::Serve, format!("cannot listen on `{wanted}`"), error))?;
+        parts.start_once()?;
         let address = server.address();
         parts.settings.set_overrides([("local.server.port", address.port().to_string())])?;
         // From here on an error ends what was started, since it drops this.

@@ -53,3 +53,14 @@ async fn a_handler_that_panics_costs_its_own_connection_only() {
     assert_eq!(get(running.address(), "/actuator/health").await.status, 200);
     running.stop().await;
 }
+
+#[tokio::test]
+async fn an_application_serves_once() {
+    let home = Home::new();
+    let (app, running) = start(home.application()).await;
+    let service = tower::service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) });
+    let error = app.start(service).await.unwrap_err();
+    assert_eq!(error.to_string(), "this application has been started before; bootstrap another one");
+    assert_serves(running.address()).await;
+    running.stop().await;
+}
