@@ -1,16 +1,16 @@
 //! From the response of a call to its result.
 
-use std::sync::Arc;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::response::Parts as Head;
-use http::{Method, Request, StatusCode, Uri};
+use http::{Request, StatusCode};
 use vernal_commons::http::Body;
 
 use crate::attempt::{self, CallInfo};
 use crate::codec::{Reads, Reply, Shape};
-use crate::error::{Decoded, Error, ErrorResponse, RequestContext, Result};
+use crate::error::{Decoded, Error, ErrorResponse, Result};
 use crate::layer::timeout;
 
 /// Bodies that nobody wants are read up to this length, so that the connection can be used again.
@@ -19,53 +19,29 @@ const DRAIN: usize = 64 << 10;
 /// And no longer than this: a new connection costs less.
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
-/// What messages need of the request that is on its way.
-pub(crate) struct Sent {
-    pub(crate) method: Method,
-    pub(crate) uri: Uri,
-}
-
-impl Sent {
-    pub(crate) fn of(request: &Request<Body>) -> Self {
-        Self { method: request.method().clone(), uri: request.uri().clone() }
-    }
-
-    pub(crate) fn context(&self, info: &CallInfo) -> RequestContext {
-        RequestContext {
-            method_key: Arc::clone(&info.plan().key),
-            method: self.method.clone(),
-            url: info.shown(&self.uri),
-        }
-    }
-}
-
 /// Sends the request and makes of the response what `shape` wants.
 pub(crate) async fn finish<T: Send>(
-    info: CallInfo,
-    request: Request<Body>,
-    sent: &Sent,
+    info: &CallInfo,
+    request: &mut Request<Body>,
     shape: Shape<T>,
-    span: tracing::Span,
+    span: &tracing::Span,
 ) -> Result<T> {
-    let response = attempt::exchange(info.clone(), request).await;
-    let response = response.map_err(|error| Error::of_transport(sent.context(&info), error))?;
+    let response = attempt::exchange(info, request).await;
+    let response = response.map_err(|error| Error::of_transport(info.context(), error))?;
     let (head, body) = response.into_parts();
     span.record("http.response.status_code", head.status.as_u16());
-    let answer = Answer { info: &info, sent, head };
+    let answer = Answer { info, head };
+    let success = answer.head.status.is_success();
     let not_found = answer.head.status == StatusCode::NOT_FOUND;
     match shape.reads {
         Reads::Raw => answer.value(shape, Bytes::new(), timeout::limited(body, info.read_timeout())),
-        Reads::Whole => {
+        reads if reads == Reads::Whole || success && reads != Reads::Nothing => {
             let bytes = answer.read(body).await?;
             answer.value(shape, bytes, Body::empty())
         }
-        Reads::Nothing if answer.head.status.is_success() => {
+        Reads::Nothing if success => {
             answer.drain(body).await;
             answer.value(shape, Bytes::new(), Body::empty())
-        }
-        Reads::Value | Reads::Optional if answer.head.status.is_success() => {
-            let bytes = answer.read(body).await?;
-            answer.value(shape, bytes, Body::empty())
         }
         Reads::Optional if not_found => {
             answer.drain(body).await;
@@ -76,14 +52,13 @@ pub(crate) async fn finish<T: Send>(
             Ok(value) => Ok(value),
             Err(_) => answer.fail(body, &shape).await,
         },
-        Reads::Nothing | Reads::Value | Reads::Optional => answer.fail(body, &shape).await,
+        Reads::Nothing | Reads::Value | Reads::Optional | Reads::Whole => answer.fail(body, &shape).await,
     }
 }
 
 /// A response whose body is not read yet.
 struct Answer<'a> {
     info: &'a CallInfo,
-    sent: &'a Sent,
     head: Head,
 }
 
@@ -96,15 +71,14 @@ impl Answer<'_> {
 
     async fn read(&self, body: Body) -> Result<Bytes> {
         let cap = self.info.settings().max_response;
-        timeout::read(body, cap, self.info.read_timeout()).await.map_err(|failure| {
-            let url = self.info.shown(&self.sent.uri);
-            Error::of_body(self.info, &self.sent.method, url, &self.head, failure)
-        })
+        timeout::read(body, cap, self.info.read_timeout())
+            .await
+            .map_err(|failure| Error::of_body(self.info.context(), &self.head, failure))
     }
 
     /// Reads a body that nobody wants. Failing costs the connection, nothing else.
     async fn drain(&self, body: Body) {
-        let drained = tokio::time::timeout(DRAIN_TIME, timeout::read(body, DRAIN, None)).await;
+        let drained = timeout::within(Some(DRAIN_TIME), pin!(timeout::read(body, DRAIN, None))).await;
         if !matches!(drained, Ok(Ok(_))) {
             tracing::trace!(target: "vernal_feign", "the rest of a response was not read");
         }
@@ -114,16 +88,15 @@ impl Answer<'_> {
         let mut reply = Reply { parts: self.head, body, stream, absent: false };
         (shape.decode)(&mut reply).map_err(|error| {
             let response = ErrorResponse::of(&reply.parts, reply.body);
-            Error::of_decode(self.sent.context(self.info), response, error)
+            Error::of_decode(self.info.context(), response, error)
         })
     }
 
     fn absent<T>(&self, shape: &Shape<T>) -> Result<T> {
         let (parts, ()) = http::Response::new(()).into_parts();
         let mut reply = Reply { parts, body: Bytes::new(), stream: Body::empty(), absent: true };
-        (shape.decode)(&mut reply).map_err(|error| {
-            Error::of_decode(self.sent.context(self.info), ErrorResponse::of(&self.head, Bytes::new()), error)
-        })
+        (shape.decode)(&mut reply)
+            .map_err(|error| Error::of_decode(self.info.context(), ErrorResponse::of(&self.head, Bytes::new()), error))
     }
 
     /// A status that is no success: the decoders decide what it means.
@@ -135,6 +108,6 @@ impl Answer<'_> {
         if let Decoded::Empty = decoded {
             return self.absent(shape);
         }
-        Err(Error::of_status(self.sent.context(self.info), response, decoded))
+        Err(Error::of_status(self.info.context(), response, decoded))
     }
 }

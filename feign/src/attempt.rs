@@ -12,7 +12,7 @@ use vernal_commons::discover::Discover;
 use vernal_commons::http::{Body, SharedTransport, Transport, TransportError};
 
 use crate::client::{Core, Hosts};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, RequestContext};
 use crate::layer::log::LogLevel;
 use crate::layer::{balance, intercept, log};
 use crate::meta::{ClientMeta, LogSink, MethodMeta};
@@ -29,6 +29,9 @@ pub(crate) struct Call {
     pub(crate) core: Arc<Core>,
     /// A position in the client's methods, checked when the call was made.
     pub(crate) method: usize,
+    /// The request's verb and URI before the layers saw it.
+    pub(crate) verb: Method,
+    pub(crate) uri: Uri,
     pub(crate) resolved: Arc<Resolved>,
     pub(crate) transport: SharedTransport,
     pub(crate) connect_timeout: Duration,
@@ -90,6 +93,16 @@ impl CallInfo {
         &self.0
     }
 
+    /// The request as errors tell of it.
+    pub(crate) fn context(&self) -> RequestContext {
+        self.context_of(&self.0.verb, &self.0.uri)
+    }
+
+    /// The same of a request that layers may have changed.
+    pub(crate) fn context_of(&self, verb: &Method, uri: &Uri) -> RequestContext {
+        RequestContext { method_key: Arc::clone(&self.plan().key), method: verb.clone(), url: self.shown(uri) }
+    }
+
     /// `uri` as log and messages show it.
     pub(crate) fn shown(&self, uri: &Uri) -> String {
         let mut shown = self.0.resolved.redact.uri(uri);
@@ -141,18 +154,19 @@ impl CallInfo {
 
     /// The service's name, if the host of `uri` is one.
     pub(crate) fn balanced(&self, uri: &Uri) -> Option<String> {
-        let host = uri.host()?;
+        let base = &self.0.resolved.base;
+        // Finding the host is left until it is needed: most clients with a URL never need it.
+        let host = || uri.host();
         let is_service = match self.0.core.hosts {
+            Hosts::Client if !base.balanced => false,
             // A URI given with the call leaves the service unless it names it again.
-            Hosts::Client if self.0.own_uri => {
-                self.0.resolved.base.balanced && host.eq_ignore_ascii_case(self.0.resolved.base.authority.host())
-            }
-            Hosts::Client => self.0.resolved.base.balanced,
-            Hosts::Discovered { strict } => {
-                strict || self.discover().is_some_and(|discover| balance::knows(discover, host))
+            Hosts::Client => !self.0.own_uri || host()?.eq_ignore_ascii_case(base.authority.host()),
+            Hosts::Discovered { strict: true } => true,
+            Hosts::Discovered { strict: false } => {
+                self.discover().is_some_and(|discover| host().is_some_and(|host| balance::knows(discover, host)))
             }
         };
-        is_service.then(|| host.to_owned())
+        if is_service { host().map(str::to_owned) } else { None }
     }
 }
 
@@ -171,26 +185,29 @@ impl std::fmt::Debug for CallInfo {
 /// 5. balancing, which goes to the next instance when no connection comes about;
 /// 6. headers that belong to the transport, and the limit for the response's head;
 /// 7. the transport.
-pub(crate) async fn exchange(info: CallInfo, mut request: Request<Body>) -> Result<Response<Body>, TransportError> {
+pub(crate) async fn exchange(info: &CallInfo, request: &mut Request<Body>) -> Result<Response<Body>, TransportError> {
     match &info.0.core.context.stack {
         // Without layers nothing is boxed and nothing put into extensions.
-        None => attempt(&info, request).await,
+        None => attempt(info, request).await,
         Some(stack) => {
-            let exchange = stack.clone();
-            request.extensions_mut().insert(info);
-            exchange.send(request).await
+            let mut request = std::mem::take(request);
+            request.extensions_mut().insert(info.clone());
+            stack.send(request).await
         }
     }
 }
 
-async fn attempt(info: &CallInfo, request: Request<Body>) -> Result<Response<Body>, TransportError> {
-    let mut request = intercept::apply(info, request).await?;
-    let log = log::Attempt::begin(info, &request);
-    complete(&mut request);
+/// The layers pass the request on by reference and the last one takes it: it is large, and each future that owned it
+/// would hold room for it.
+async fn attempt(info: &CallInfo, request: &mut Request<Body>) -> Result<Response<Body>, TransportError> {
+    intercept::apply(info, request).await?;
+    let log = log::Attempt::begin(info, request);
+    complete(request);
     let result = balance::send(info, request).await;
     match log {
         None => result,
-        Some(log) => log.end(result).await,
+        // Boxed, or the state of calls without log would be twice as large.
+        Some(log) => Box::pin(log.end(result)).await,
     }
 }
 
@@ -210,7 +227,7 @@ impl Transport for Inner {
     fn send(&self, mut request: Request<Body>) -> BoxFuture<'static, Result<Response<Body>, TransportError>> {
         Box::pin(async move {
             match request.extensions_mut().remove::<CallInfo>() {
-                Some(info) => attempt(&info, request).await,
+                Some(info) => attempt(&info, &mut request).await,
                 None => Err(intercept::failed(Error::new(
                     ErrorKind::Interceptor,
                     "a layer did not pass on the extensions of the request",

@@ -1,6 +1,7 @@
 //! A client of one service, and its calls.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use serde::Serialize;
 use tracing::Instrument as _;
 use vernal_commons::http::Body;
 
-use crate::answer::{Sent, finish};
+use crate::answer;
 use crate::argument::{Argument, Arguments, BodyValue, PathArgument};
 use crate::attempt::{self, BodyKind, CallInfo};
 use crate::codec::{MethodResult, Reads, Shape};
@@ -19,6 +20,7 @@ use crate::error::{Decoded, Error, ErrorDecoder, ErrorResponse, MethodContext, R
 use crate::feign::Context;
 use crate::layer::intercept::Interceptor;
 use crate::layer::log::LogLevel;
+use crate::layer::timeout;
 use crate::meta::ClientMeta;
 use crate::options::CallOptions;
 use crate::pairs;
@@ -52,7 +54,8 @@ pub struct Call {
     arguments: Arguments,
     body: BodyValue,
     uri: Option<String>,
-    options: Option<CallOptions>,
+    /// Large and seldom given.
+    options: Option<Box<CallOptions>>,
     fault: Option<Error>,
 }
 
@@ -132,7 +135,8 @@ impl Core {
     /// The settings as they are now. New ones that are wrong are logged and not taken.
     fn resolved(&self) -> Arc<Resolved> {
         let generation = self.reader.generation();
-        if self.seen.swap(generation, Ordering::AcqRel) != generation {
+        if self.seen.load(Ordering::Acquire) != generation && self.seen.swap(generation, Ordering::AcqRel) != generation
+        {
             match resolve(&self.context, &self.meta, &self.overrides, &self.reader) {
                 Ok(resolved) => self.current.store(Arc::new(resolved)),
                 Err(error) => {
@@ -242,11 +246,13 @@ impl Client {
         shape: Shape<T>,
     ) -> Result<T> {
         let resolved = self.0.resolved();
-        let ready = Ready {
+        let mut ready = Ready {
             limit: resolved.call_timeout,
             info: CallInfo::new(attempt::Call {
                 core: Arc::clone(&self.0),
                 method,
+                verb: request.method().clone(),
+                uri: request.uri().clone(),
                 transport: resolved.transport.clone(),
                 connect_timeout: resolved.connect_timeout,
                 read_timeout: resolved.read_timeout,
@@ -318,7 +324,7 @@ impl Call {
 
     /// Options of this call.
     pub fn options(&mut self, _parameter: u16, options: &(impl OptionsArgument + ?Sized)) {
-        self.options = options.options().cloned();
+        self.options = options.options().cloned().map(Box::new);
     }
 
     /// Sends the request and reads the response as `shape` says.
@@ -326,12 +332,15 @@ impl Call {
     /// # Cancel safety
     ///
     /// A dropped future abandons the exchange and closes its connection; the server may have acted on the request.
-    pub async fn send<R: MethodResult<Value: Send>>(self, shape: Shape<R::Value>) -> R {
-        let result = match self.ready(shape.reads) {
-            Ok(ready) => ready.run(shape).await,
-            Err(error) => Err(error),
-        };
-        R::from_call(result)
+    pub fn send<R: MethodResult<Value: Send>>(self, shape: Shape<R::Value>) -> impl Future<Output = R> + Send {
+        // The request is built here and stays in one place: each move of it into another future costs.
+        let mut ready = self.ready(shape.reads);
+        async move {
+            R::from_call(match &mut ready {
+                Ok(ready) => ready.run(shape).await,
+                Err(error) => Err(error.clone()),
+            })
+        }
     }
 
     fn note(&mut self, result: Result<()>) {
@@ -366,24 +375,26 @@ impl Call {
             decode_slash: resolved.decode_slash,
             arguments: &self.arguments,
             body: self.body,
-            options: self.options.as_ref(),
+            options: self.options.as_deref(),
         })
         .map_err(|error| error.of_method(&plan.key))?;
-        let options = self.options.unwrap_or_default();
-        let read_timeout = options.read_timeout.map_or(resolved.read_timeout, limit);
-        let transport = match options.connect_timeout {
-            Some(connect) if connect != resolved.connect_timeout => {
-                self.core.context.transport(connect, read_timeout)?
-            }
-            _ => resolved.transport.clone(),
+        let options = self.options.as_deref();
+        let read_timeout = options.and_then(|own| own.read_timeout).map_or(resolved.read_timeout, limit);
+        let connect_timeout = options.and_then(|own| own.connect_timeout).unwrap_or(resolved.connect_timeout);
+        let transport = if connect_timeout == resolved.connect_timeout {
+            resolved.transport.clone()
+        } else {
+            self.core.context.transport(connect_timeout, read_timeout)?
         };
-        let level = options.log_level.unwrap_or(resolved.level);
+        let level = options.and_then(|own| own.log_level).unwrap_or(resolved.level);
         Ok(Ready {
-            limit: options.call_timeout.map_or(resolved.call_timeout, limit),
+            limit: options.and_then(|own| own.call_timeout).map_or(resolved.call_timeout, limit),
             info: CallInfo::new(attempt::Call {
                 method: self.method,
+                verb: meta.verb.clone(),
+                uri: request.uri().clone(),
                 transport,
-                connect_timeout: options.connect_timeout.unwrap_or(resolved.connect_timeout),
+                connect_timeout,
                 read_timeout,
                 level: if level > LogLevel::None && self.core.meta.log.is_enabled() { level } else { LogLevel::None },
                 body: kind,
@@ -432,26 +443,20 @@ impl<T: OptionsArgument> OptionsArgument for Option<T> {
 // ===== impl Ready =====
 
 impl Ready {
-    async fn run<T: Send>(self, shape: Shape<T>) -> Result<T> {
+    async fn run<T: Send>(&mut self, shape: Shape<T>) -> Result<T> {
         let Self { info, request, limit } = self;
-        let sent = Sent::of(&request);
         let span = tracing::debug_span!(
             target: "vernal_feign",
             "feign.call",
             otel.kind = "client",
             feign.client = %info.client().trait_name,
             feign.method = %info.method().name,
-            http.request.method = %sent.method,
+            http.request.method = %info.call().verb,
             http.response.status_code = tracing::field::Empty,
-            url.full = %info.shown(&sent.uri),
+            url.full = %info.shown(&info.call().uri),
         );
-        let call = finish(info.clone(), request, &sent, shape, span.clone()).instrument(span);
-        match limit {
-            None => call.await,
-            Some(limit) => match tokio::time::timeout(limit, call).await {
-                Ok(result) => result,
-                Err(_) => Err(Error::call_timed_out(sent.context(&info))),
-            },
-        }
+        let call = pin!(answer::finish(info, request, shape, &span).instrument(span.clone()));
+        let result = timeout::within(*limit, call).await;
+        result.unwrap_or_else(|timeout::Elapsed| Err(Error::call_timed_out(info.context())))
     }
 }

@@ -265,8 +265,14 @@ fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, BoxE
         }
         Some(_) => {}
     }
-    let text = if charset(headers) == Charset::Latin1 { text_of(headers, body) } else { Cow::Borrowed("") };
-    let body = if text.is_empty() { body } else { text.as_bytes() };
+    let text;
+    let body = match charset(headers) {
+        Charset::Latin1 => {
+            text = text_of(headers, body);
+            text.as_bytes()
+        }
+        Charset::Utf8 | Charset::Unknown => body,
+    };
     // The path is worth a second pass only when there is something to explain.
     match serde_json::from_slice(body) {
         Ok(value) => Ok(value),
@@ -296,7 +302,10 @@ enum Charset {
 }
 
 fn charset(headers: &HeaderMap) -> Charset {
-    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return Charset::Utf8 };
+    let Some(value) = headers.get(CONTENT_TYPE).filter(|value| value.as_bytes().contains(&b';')) else {
+        return Charset::Utf8;
+    };
+    let Ok(value) = value.to_str() else { return Charset::Utf8 };
     let named = value.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))

@@ -11,7 +11,6 @@ use http::{HeaderMap, Method, StatusCode, Version};
 use vernal_commons::BoxError;
 use vernal_commons::http::{TransportError, TransportErrorKind};
 
-use crate::attempt::CallInfo;
 use crate::layer::balance::no_instance_text;
 use crate::layer::log::reason_of;
 use crate::layer::timeout::BodyError;
@@ -336,7 +335,7 @@ impl Error {
     }
 
     /// The error of a response whose body could not be read.
-    pub(crate) fn of_body(info: &CallInfo, method: &Method, url: String, head: &Parts, failure: BodyError) -> Self {
+    pub(crate) fn of_body(request: RequestContext, head: &Parts, failure: BodyError) -> Self {
         let (kind, text, source): (_, Cow<'static, str>, Option<BoxError>) = match failure {
             BodyError::TimedOut => (ErrorKind::Timeout(Phase::Body), "Read timed out".into(), None),
             BodyError::TooLarge(limit) => {
@@ -344,8 +343,7 @@ impl Error {
             }
             BodyError::Broken(error) => (ErrorKind::Io, "body ended early".into(), Some(error)),
         };
-        let message = format!("{text} reading {method} {url}");
-        let request = RequestContext { method_key: Arc::clone(&info.plan().key), method: method.clone(), url };
+        let message = format!("{text} reading {} {}", request.method, request.url);
         let error = Self::new(kind, message).during(request).answered(ErrorResponse::of(head, Bytes::new()));
         error.change(|inner| {
             inner.unread = true;

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind};
 
 /// Sends `request` to an instance of the service that its host names. When no connection comes about, the request
 /// goes to the next instance at once, whatever its verb: it never left. Nothing else is tried again here.
-pub(crate) async fn send(info: &CallInfo, request: Request<Body>) -> Result<Response<Body>, TransportError> {
+pub(crate) async fn send(info: &CallInfo, request: &mut Request<Body>) -> Result<Response<Body>, TransportError> {
     let transport = info.transport();
     let limit = info.head_timeout();
     let Some(service) = info.balanced(request.uri()) else {
@@ -24,14 +24,13 @@ pub(crate) async fn send(info: &CallInfo, request: Request<Body>) -> Result<Resp
         Some(Err(error)) => return Err(failed(no_instance(&service, Some(error)))),
         None => return Err(failed(no_instance(&service, None))),
     };
-    let mut request = request;
     let mut tried = Vec::new();
     let mut last_error = None;
     while let Some(position) = info.balance().pick(&view, &tried) {
         let Some(candidate) = view.candidates().get(position) else { break };
         // The copy is only made when there is another instance to go to.
         let more = view.len() > tried.len() + 1;
-        let spare = if more { copy(&request) } else { None };
+        let spare = if more { copy(request) } else { None };
         let instance = candidate.instance();
         *request.uri_mut() = rewrite(request.uri(), instance).map_err(failed)?;
         let pending = candidate.begin();
@@ -44,6 +43,7 @@ pub(crate) async fn send(info: &CallInfo, request: Request<Body>) -> Result<Resp
         if !(error.never_sent() && error.is_connect()) {
             return Err(error);
         }
+        candidate.avoid();
         if let Some(discover) = info.discover() {
             discover.suspect(instance);
         }
@@ -55,7 +55,7 @@ pub(crate) async fn send(info: &CallInfo, request: Request<Body>) -> Result<Resp
         );
         tried.push(position);
         match spare {
-            Some(spare) => request = spare,
+            Some(spare) => *request = spare,
             None => return Err(error),
         }
         last_error = Some(error);

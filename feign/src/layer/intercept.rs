@@ -89,13 +89,13 @@ impl Outgoing<'_> {
 
 /// Runs the interceptors, then adds the default headers and query pairs of the settings where the request has none
 /// of that name: Feign applies them last too.
-pub(crate) async fn apply(info: &CallInfo, request: Request<Body>) -> Result<Request<Body>, TransportError> {
+pub(crate) async fn apply(info: &CallInfo, request: &mut Request<Body>) -> Result<(), TransportError> {
     let interceptors = info.interceptors();
     let settings = info.settings();
     if interceptors.is_empty() && settings.default_headers.is_empty() && settings.default_query.is_empty() {
-        return Ok(request);
+        return Ok(());
     }
-    let (mut parts, body) = request.into_parts();
+    let (mut parts, body) = std::mem::take(request).into_parts();
     for interceptor in interceptors {
         let result = interceptor.intercept(&mut Outgoing { parts: &mut parts, info }).await;
         result.map_err(|error| failed(Error::new(ErrorKind::Interceptor, "an interceptor failed").because(error)))?;
@@ -114,7 +114,8 @@ pub(crate) async fn apply(info: &CallInfo, request: Request<Body>) -> Result<Req
             })?;
         }
     }
-    Ok(Request::from_parts(parts, body))
+    *request = Request::from_parts(parts, body);
+    Ok(())
 }
 
 /// Carries an error of ours through layers that know transport errors only.

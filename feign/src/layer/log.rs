@@ -130,8 +130,7 @@ impl<'a> Attempt<'a> {
         let bytes = match timeout::read(body, settings.max_response, self.info.read_timeout()).await {
             Ok(bytes) => bytes,
             Err(failure) => {
-                let url = self.info.shown(&self.uri);
-                let error = Error::of_body(self.info, &self.method, url, &parts, failure);
+                let error = Error::of_body(self.info.context_of(&self.method, &self.uri), &parts, failure);
                 self.error(error.java(), &error);
                 // The kind is not looked at: the error inside comes out again at the top.
                 return Err(TransportError::with_source(TransportErrorKind::Io, error));

@@ -1,6 +1,7 @@
 //! Time limits: for the response's head, for each pause in its body, for the whole call.
 
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,19 +13,38 @@ use tokio::time::{Instant, Sleep};
 use vernal_commons::BoxError;
 use vernal_commons::http::{Body, SharedTransport, TransportError, TransportErrorKind};
 
+/// A time limit passed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Elapsed;
+
+/// Waits for `future`, no longer than `limit`. The clock is read, and a timer made, only when `future` has to wait.
+pub(crate) async fn within<F: Future + Unpin>(limit: Option<Duration>, mut future: F) -> Result<F::Output, Elapsed> {
+    let Some(limit) = limit else { return Ok(future.await) };
+    let mut timer = pin!(None);
+    poll_fn(|context| {
+        if let Poll::Ready(output) = Pin::new(&mut future).poll(context) {
+            return Poll::Ready(Ok(output));
+        }
+        if timer.is_none() {
+            // A future that uses up the task's budget at each poll must not keep the timer from being asked.
+            timer.set(Some(tokio::task::unconstrained(tokio::time::sleep(limit))));
+        }
+        match timer.as_mut().as_pin_mut() {
+            Some(timer) => timer.poll(context).map(|()| Err(Elapsed)),
+            None => Poll::Pending,
+        }
+    })
+    .await
+}
+
 /// Sends `request` and waits for the response's head, no longer than `limit`.
 pub(crate) async fn send(
     transport: &SharedTransport,
-    request: Request<Body>,
+    request: &mut Request<Body>,
     limit: Option<Duration>,
 ) -> Result<Response<Body>, TransportError> {
-    match limit {
-        None => transport.send(request).await,
-        Some(limit) => match tokio::time::timeout(limit, transport.send(request)).await {
-            Ok(result) => result,
-            Err(_) => Err(TransportError::new(TransportErrorKind::Timeout)),
-        },
-    }
+    let exchange = transport.send(std::mem::take(request));
+    within(limit, exchange).await.unwrap_or_else(|Elapsed| Err(TransportError::new(TransportErrorKind::Timeout)))
 }
 
 /// Why a body could not be read.
@@ -91,11 +111,7 @@ pub(crate) async fn read(mut body: Body, cap: usize, limit: Option<Duration>) ->
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
     loop {
-        let frame = match limit {
-            None => body.frame().await,
-            Some(limit) => tokio::time::timeout(limit, body.frame()).await.map_err(|_| BodyError::TimedOut)?,
-        };
-        let Some(frame) = frame else { break };
+        let Some(frame) = within(limit, body.frame()).await.map_err(|Elapsed| BodyError::TimedOut)? else { break };
         let Ok(data) = frame.map_err(BodyError::Broken)?.into_data() else { continue };
         if first.as_ref().map_or(0, Bytes::len) + rest.len() + data.len() > cap {
             return Err(BodyError::TooLarge(cap));
@@ -112,4 +128,19 @@ pub(crate) async fn read(mut body: Body, cap: usize, limit: Option<Duration>) ->
         }
     }
     Ok(first.unwrap_or_else(|| rest.freeze()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_ends_only_what_waits_longer() {
+        let second = Duration::from_secs(1);
+        let sleep = |seconds| Box::pin(tokio::time::sleep(second * seconds));
+        assert_eq!(within(Some(second), sleep(2)).await, Err(Elapsed));
+        assert_eq!(within(Some(second * 3), sleep(2)).await, Ok(()));
+        assert_eq!(within(None, sleep(1000)).await, Ok(()));
+        assert_eq!(within(Some(Duration::ZERO), std::future::ready(1)).await, Ok(1));
+    }
 }
