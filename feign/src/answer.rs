@@ -10,7 +10,9 @@ use vernal_commons::http::Body;
 
 use crate::attempt::{self, CallInfo};
 use crate::codec::{Reads, Reply, Shape};
-use crate::error::{Decoded, Error, ErrorResponse, Result};
+use crate::decoder::Decoded;
+use crate::error::{Error, Result};
+use crate::exchange::ErrorResponse;
 use crate::layer::timeout;
 
 /// Bodies that nobody wants are read up to this length, so that the connection can be used again.
@@ -73,7 +75,7 @@ impl Answer<'_> {
         let cap = self.info.settings().max_response;
         timeout::read(body, cap, self.info.read_timeout())
             .await
-            .map_err(|failure| Error::of_body(self.info.context(), &self.head, failure))
+            .map_err(|failure| failure.into_error(self.info.context(), &self.head))
     }
 
     /// Reads a body that nobody wants. Failing costs the connection, nothing else.

@@ -12,9 +12,10 @@ use vernal_commons::discover::Discover;
 use vernal_commons::http::{Body, SharedTransport, Transport, TransportError};
 
 use crate::client::{Core, Hosts};
-use crate::error::{Error, ErrorKind, RequestContext};
-use crate::layer::log::LogLevel;
+use crate::error::{Error, ErrorKind};
+use crate::exchange::RequestContext;
 use crate::layer::{balance, intercept, log};
+use crate::level::LogLevel;
 use crate::meta::{ClientMeta, LogSink, MethodMeta};
 use crate::plan::MethodPlan;
 use crate::settings::Resolved;

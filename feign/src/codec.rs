@@ -3,7 +3,6 @@
 //! How a response is read follows from the method's return type, chosen while compiling: `(&&&Returning::<T>::new())
 //! .shape()` takes the first of [`ReturnKnown`], [`ReturnOptional`] and [`ReturnJson`] that fits `T`.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -14,7 +13,9 @@ use serde::de::DeserializeOwned;
 use vernal_commons::BoxError;
 use vernal_commons::http::Body;
 
+use crate::charset::{Charset, charset, strict_text, text_of};
 use crate::empty;
+use crate::error::Error;
 
 /// How a method's value is made from a response.
 #[doc(hidden)]
@@ -60,13 +61,13 @@ pub trait MethodResult: Sized {
     type Value;
 
     /// The result with the method's own error type.
-    fn from_call(result: Result<Self::Value, crate::Error>) -> Self;
+    fn from_call(result: Result<Self::Value, Error>) -> Self;
 }
 
-impl<T, E: From<crate::Error>> MethodResult for Result<T, E> {
+impl<T, E: From<Error>> MethodResult for Result<T, E> {
     type Value = T;
 
-    fn from_call(result: Result<T, crate::Error>) -> Self {
+    fn from_call(result: Result<T, Error>) -> Self {
         result.map_err(E::from)
     }
 }
@@ -291,45 +292,4 @@ fn is_json(content_type: &HeaderValue) -> bool {
     let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     let plus = essence.len().saturating_sub(5);
     essence.eq_ignore_ascii_case(b"application/json") || plus > 0 && essence[plus..].eq_ignore_ascii_case(b"+json")
-}
-
-/// The charsets that a text may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Charset {
-    Utf8,
-    Latin1,
-    Unknown,
-}
-
-fn charset(headers: &HeaderMap) -> Charset {
-    let Some(value) = headers.get(CONTENT_TYPE).filter(|value| value.as_bytes().contains(&b';')) else {
-        return Charset::Utf8;
-    };
-    let Ok(value) = value.to_str() else { return Charset::Utf8 };
-    let named = value.split(';').skip(1).find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
-    });
-    match named {
-        None => Charset::Utf8,
-        Some(name) if name.eq_ignore_ascii_case("utf-8") || name.eq_ignore_ascii_case("us-ascii") => Charset::Utf8,
-        Some(name) if name.eq_ignore_ascii_case("iso-8859-1") => Charset::Latin1,
-        Some(_) => Charset::Unknown,
-    }
-}
-
-/// The body as text, for messages: what does not fit its charset is replaced.
-pub(crate) fn text_of<'a>(headers: &HeaderMap, body: &'a [u8]) -> Cow<'a, str> {
-    match charset(headers) {
-        Charset::Latin1 => body.iter().map(|byte| char::from(*byte)).collect::<String>().into(),
-        Charset::Utf8 | Charset::Unknown => String::from_utf8_lossy(body),
-    }
-}
-
-fn strict_text(headers: &HeaderMap, body: &[u8]) -> Result<String, BoxError> {
-    match charset(headers) {
-        Charset::Latin1 => Ok(text_of(headers, body).into_owned()),
-        Charset::Utf8 => Ok(String::from_utf8_lossy(body).into_owned()),
-        Charset::Unknown => Err("charset of the response is neither UTF-8 nor ISO-8859-1".into()),
-    }
 }

@@ -3,19 +3,16 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::response::Parts;
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{HeaderMap, Method, StatusCode};
 use vernal_commons::BoxError;
 use vernal_commons::http::{TransportError, TransportErrorKind};
 
-use crate::layer::balance::no_instance_text;
-use crate::layer::log::reason_of;
-use crate::layer::timeout::BodyError;
-use crate::message::{java_error, status_message};
-use crate::meta::{ClientMeta, MethodMeta};
+use crate::decoder::Decoded;
+use crate::exchange::{ErrorResponse, RequestContext};
+use crate::message::{java_error, no_instance_text, status_message};
 use crate::retry_after::retry_after;
 
 /// What clients return.
@@ -88,91 +85,6 @@ pub enum Phase {
     Call,
 }
 
-/// The request that failed.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct RequestContext {
-    /// Feign's config key: `OrderClient#order(Long)`.
-    pub method_key: Arc<str>,
-    /// The verb.
-    pub method: Method,
-    /// The URL with the service's name; secrets are hidden.
-    pub url: String,
-}
-
-/// A response that is not a success, with its whole body (up to the limit).
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct ErrorResponse {
-    /// Status code.
-    pub status: StatusCode,
-    /// HTTP version.
-    pub version: Version,
-    /// The reason phrase of the status line; `None` if it has none.
-    pub reason: Option<Cow<'static, str>>,
-    /// Headers in wire order.
-    pub headers: HeaderMap,
-    /// The body.
-    pub body: Bytes,
-}
-
-/// Turns responses that are no success into errors of the application (Feign's `ErrorDecoder`).
-///
-/// Registered once per [`Feign`](crate::Feign) context, and overridable per client and per method; the most
-/// specific decoder is asked first, and the next one when it answers [`Decoded::Default`].
-///
-/// ```
-/// # use vernal_feign::{Decoded, ErrorDecoder, ErrorResponse, MethodContext};
-/// #[derive(Debug, thiserror::Error)]
-/// #[error("the user has no orders")]
-/// struct NoOrders;
-///
-/// struct ShopErrors;
-///
-/// impl ErrorDecoder for ShopErrors {
-///     fn decode(&self, method: &MethodContext<'_>, response: &ErrorResponse) -> Decoded {
-///         match response.status.as_u16() {
-///             404 if method.key().contains("orders") => Decoded::typed(NoOrders),
-///             _ => Decoded::Default,
-///         }
-///     }
-/// }
-/// ```
-#[diagnostic::on_unimplemented(message = "`{Self}` is no error decoder: implement `vernal_feign::ErrorDecoder` for it")]
-pub trait ErrorDecoder: Send + Sync + 'static {
-    /// Decides what `response` means.
-    fn decode(&self, method: &MethodContext<'_>, response: &ErrorResponse) -> Decoded;
-}
-
-/// What an [`ErrorDecoder`] decided. The response stays in the [`Error`] whatever it is.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Decoded {
-    /// Ask the next decoder; the last one makes the ordinary error.
-    Default,
-    /// An error with this cause, found again by [`Error::decoded`].
-    Typed(BoxError),
-    /// An error that says that trying again makes sense, after the time or at once.
-    Retry {
-        /// How long to wait.
-        after: Option<Duration>,
-        /// The cause, found again by [`Error::decoded`].
-        cause: Option<BoxError>,
-    },
-    /// Not an error: the method returns the empty value of its type, as for a dismissed 404.
-    Empty,
-}
-
-/// The method that an [`ErrorDecoder`] is asked about.
-#[derive(Debug, Clone, Copy)]
-pub struct MethodContext<'a> {
-    client: &'a ClientMeta,
-    method: &'a MethodMeta,
-    key: &'a str,
-}
-
-// ===== impl Error =====
-
 impl Error {
     /// What kind of failure it is.
     #[must_use]
@@ -216,7 +128,7 @@ impl Error {
         self.0.request.as_ref()
     }
 
-    /// What an [`ErrorDecoder`] made of the response, if it is a `T`.
+    /// What an [`ErrorDecoder`](crate::ErrorDecoder) made of the response, if it is a `T`.
     #[must_use]
     pub fn decoded<T: std::error::Error + 'static>(&self) -> Option<&T> {
         if !self.0.decoded {
@@ -225,7 +137,7 @@ impl Error {
         self.0.source.as_deref()?.downcast_ref()
     }
 
-    /// When the server, or an [`ErrorDecoder`], says that trying again makes sense.
+    /// When the server, or an [`ErrorDecoder`](crate::ErrorDecoder), says that trying again makes sense.
     #[must_use]
     pub fn retry_after(&self) -> Option<SystemTime> {
         self.0.retry_after
@@ -324,6 +236,11 @@ impl Error {
         self.change(|inner| inner.request = Some(request))
     }
 
+    /// The response's body could not be read.
+    pub(crate) fn unread(self) -> Self {
+        self.change(|inner| inner.unread = true)
+    }
+
     pub(crate) fn answered(self, response: ErrorResponse) -> Self {
         self.change(|inner| inner.response = Some(response))
     }
@@ -332,23 +249,6 @@ impl Error {
     pub(crate) fn call_timed_out(request: RequestContext) -> Self {
         let message = format!("Call timed out executing {} {}", request.method, request.url);
         Self::new(ErrorKind::Timeout(Phase::Call), message).during(request).change(|inner| inner.sent = None)
-    }
-
-    /// The error of a response whose body could not be read.
-    pub(crate) fn of_body(request: RequestContext, head: &Parts, failure: BodyError) -> Self {
-        let (kind, text, source): (_, Cow<'static, str>, Option<BoxError>) = match failure {
-            BodyError::TimedOut => (ErrorKind::Timeout(Phase::Body), "Read timed out".into(), None),
-            BodyError::TooLarge(limit) => {
-                (ErrorKind::TooLarge, format!("body is larger than {limit} bytes").into(), None)
-            }
-            BodyError::Broken(error) => (ErrorKind::Io, "body ended early".into(), Some(error)),
-        };
-        let message = format!("{text} reading {} {}", request.method, request.url);
-        let error = Self::new(kind, message).during(request).answered(ErrorResponse::of(head, Bytes::new()));
-        error.change(|inner| {
-            inner.unread = true;
-            inner.source = source.map(Arc::from);
-        })
     }
 
     /// The error of a response that is not what the method returns.
@@ -467,55 +367,5 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source.as_deref().map(|source| source as _)
-    }
-}
-
-// ===== impl ErrorResponse =====
-
-impl ErrorResponse {
-    pub(crate) fn of(head: &Parts, body: Bytes) -> Self {
-        Self {
-            status: head.status,
-            version: head.version,
-            reason: reason_of(head.version, head.status, &head.extensions),
-            headers: head.headers.clone(),
-            body,
-        }
-    }
-}
-
-// ===== impl Decoded =====
-
-impl Decoded {
-    /// A [`Decoded::Typed`].
-    #[must_use]
-    pub fn typed(error: impl Into<BoxError>) -> Self {
-        Self::Typed(error.into())
-    }
-}
-
-// ===== impl MethodContext =====
-
-impl<'a> MethodContext<'a> {
-    pub(crate) const fn new(client: &'a ClientMeta, method: &'a MethodMeta, key: &'a str) -> Self {
-        Self { client, method, key }
-    }
-
-    /// Feign's config key: `OrderClient#order(Long)`.
-    #[must_use]
-    pub const fn key(&self) -> &'a str {
-        self.key
-    }
-
-    /// The client's description.
-    #[must_use]
-    pub const fn client(&self) -> &'a ClientMeta {
-        self.client
-    }
-
-    /// The method's description.
-    #[must_use]
-    pub const fn method(&self) -> &'a MethodMeta {
-        self.method
     }
 }

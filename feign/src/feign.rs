@@ -16,9 +16,10 @@ use vernal_commons::property::PropertyResolver;
 
 use crate::attempt::Inner;
 use crate::client::{Client, Core, FeignClient, Hosts, Overrides};
-use crate::error::{Error, ErrorDecoder, Result};
+use crate::decoder::ErrorDecoder;
+use crate::error::{Error, Result};
 use crate::layer::intercept::Interceptor;
-use crate::layer::log::LogLevel;
+use crate::level::LogLevel;
 use crate::meta::ClientMeta;
 use crate::rest::RestClient;
 

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use vernal_commons::http::{TransportError, TransportErrorKind};
 
-use crate::codec::text_of;
-use crate::error::{ErrorResponse, RequestContext};
+use crate::charset::text_of;
+use crate::exchange::{ErrorResponse, RequestContext};
 
 /// Bodies below this length are shown whole (feign-core 13.6 `FeignException.getBodyAsString`).
 const SHOWN_WHOLE_BELOW: usize = 400;
@@ -36,6 +36,11 @@ pub(crate) fn status_message(request: &RequestContext, response: &ErrorResponse)
     }
     out.push(']');
     out
+}
+
+/// The text of Spring's synthetic 503, which ours replaces by an error of its own.
+pub(crate) fn no_instance_text(service: &str) -> String {
+    format!("Load balancer does not contain an instance for the service {service}")
 }
 
 /// The simple name of the exception that the JDK's transport throws for the failure of a request to `host`, and its

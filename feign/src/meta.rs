@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::Method;
 
-use crate::error::ErrorDecoder;
+use crate::decoder::ErrorDecoder;
 
 /// A client: its service, its place in the settings, its methods.
 #[derive(Clone)]

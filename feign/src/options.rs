@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::layer::log::LogLevel;
+use crate::level::LogLevel;
 
 /// Options of one call (Feign's `Request.Options`, and more). What is not set is as the client's settings say.
 #[derive(Debug, Clone, Default)]

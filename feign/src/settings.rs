@@ -10,7 +10,7 @@ use vernal_commons::property::PropertyResolver;
 
 use crate::encode::{self, Keep};
 use crate::error::{Error, Result};
-use crate::layer::log::LogLevel;
+use crate::level::LogLevel;
 use crate::redact::Redact;
 use crate::url::Base;
 

@@ -10,6 +10,7 @@ use super::intercept::failed;
 use super::timeout;
 use crate::attempt::CallInfo;
 use crate::error::{Error, ErrorKind};
+use crate::message::no_instance_text;
 
 /// Sends `request` to an instance of the service that its host names. When no connection comes about, the request
 /// goes to the next instance at once, whatever its verb: it never left. Nothing else is tried again here.
@@ -107,11 +108,6 @@ fn collapse(path: &str, query: Option<&str>) -> String {
         out.push_str(query);
     }
     out
-}
-
-/// The text of Spring's synthetic 503, which ours replaces by an error of its own.
-pub(crate) fn no_instance_text(service: &str) -> String {
-    format!("Load balancer does not contain an instance for the service {service}")
 }
 
 fn no_instance(service: &str, cause: Option<LookupError>) -> Error {

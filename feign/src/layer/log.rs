@@ -14,23 +14,9 @@ use vernal_commons::http::{Body, TransportError, TransportErrorKind};
 
 use super::timeout;
 use crate::attempt::{BodyKind, CallInfo};
-use crate::error::Error;
+use crate::exchange::reason;
+use crate::level::LogLevel;
 use crate::message::java_error;
-
-/// How much is logged (Feign's `Logger.Level`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-#[non_exhaustive]
-pub enum LogLevel {
-    /// Nothing.
-    #[default]
-    None,
-    /// Verb, URL, status, time.
-    Basic,
-    /// Headers as well.
-    Headers,
-    /// Bodies as well. Responses are read into memory, except those that the caller reads himself.
-    Full,
-}
 
 /// An attempt whose request was logged.
 pub(crate) struct Attempt<'a> {
@@ -46,19 +32,6 @@ struct Line<'a, T>(&'a str, T);
 impl<T: Display> Display for Line<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", self.0, self.1)
-    }
-}
-
-impl LogLevel {
-    /// Reads the name of a level, in any case.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        match text.to_ascii_uppercase().as_str() {
-            "NONE" => Some(Self::None),
-            "BASIC" => Some(Self::Basic),
-            "HEADERS" => Some(Self::Headers),
-            "FULL" => Some(Self::Full),
-            _ => None,
-        }
     }
 }
 
@@ -102,11 +75,11 @@ impl<'a> Attempt<'a> {
             }
         };
         let elapsed = self.start.elapsed().as_millis();
-        let version = version(response.version());
+        let shown = version(response.version());
         let status = response.status().as_u16();
-        match reason(&response) {
-            Some(reason) => self.line(format_args!("<--- {version} {status} {reason} ({elapsed}ms)")),
-            None => self.line(format_args!("<--- {version} {status} ({elapsed}ms)")),
+        match reason(response.version(), response.status(), response.extensions()) {
+            Some(reason) => self.line(format_args!("<--- {shown} {status} {reason} ({elapsed}ms)")),
+            None => self.line(format_args!("<--- {shown} {status} ({elapsed}ms)")),
         }
         let level = self.info.call().level;
         if level < LogLevel::Headers {
@@ -130,7 +103,7 @@ impl<'a> Attempt<'a> {
         let bytes = match timeout::read(body, settings.max_response, self.info.read_timeout()).await {
             Ok(bytes) => bytes,
             Err(failure) => {
-                let error = Error::of_body(self.info.context_of(&self.method, &self.uri), &parts, failure);
+                let error = failure.into_error(self.info.context_of(&self.method, &self.uri), &parts);
                 self.error(error.java(), &error);
                 // The kind is not looked at: the error inside comes out again at the top.
                 return Err(TransportError::with_source(TransportErrorKind::Io, error));
@@ -235,28 +208,6 @@ fn version(version: Version) -> &'static str {
         Version::HTTP_10 | Version::HTTP_11 => "HTTP/1.1",
         Version::HTTP_2 => "HTTP/2.0",
         _ => "UNKNOWN",
-    }
-}
-
-/// The reason phrase. hyper keeps it only when it is not the canonical one; a status line without phrase has an
-/// empty one.
-pub(crate) fn reason<B>(response: &Response<B>) -> Option<Cow<'static, str>> {
-    reason_of(response.version(), response.status(), response.extensions())
-}
-
-/// The same, of a response in parts.
-pub(crate) fn reason_of(
-    version: Version,
-    status: StatusCode,
-    extensions: &http::Extensions,
-) -> Option<Cow<'static, str>> {
-    if version > Version::HTTP_11 {
-        return None;
-    }
-    match extensions.get::<hyper::ext::ReasonPhrase>() {
-        Some(phrase) if phrase.as_bytes().is_empty() => None,
-        Some(phrase) => Some(String::from_utf8_lossy(phrase.as_bytes()).into_owned().into()),
-        None => status.canonical_reason().map(Cow::Borrowed),
     }
 }
 

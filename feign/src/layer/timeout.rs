@@ -1,17 +1,22 @@
 //! Time limits: for the response's head, for each pause in its body, for the whole call.
 
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use http::response::Parts;
 use http::{Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::time::{Instant, Sleep};
 use vernal_commons::BoxError;
 use vernal_commons::http::{Body, SharedTransport, TransportError, TransportErrorKind};
+
+use crate::error::{Error, ErrorKind, Phase};
+use crate::exchange::{ErrorResponse, RequestContext};
 
 /// A time limit passed.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,6 +61,24 @@ pub(crate) enum BodyError {
     TooLarge(usize),
     /// The connection broke.
     Broken(BoxError),
+}
+
+impl BodyError {
+    /// The error of a call whose response has this body.
+    pub(crate) fn into_error(self, request: RequestContext, head: &Parts) -> Error {
+        let (kind, text, source): (_, Cow<'static, str>, Option<BoxError>) = match self {
+            Self::TimedOut => (ErrorKind::Timeout(Phase::Body), "Read timed out".into(), None),
+            Self::TooLarge(limit) => (ErrorKind::TooLarge, format!("body is larger than {limit} bytes").into(), None),
+            Self::Broken(error) => (ErrorKind::Io, "body ended early".into(), Some(error)),
+        };
+        let message = format!("{text} reading {} {}", request.method, request.url);
+        let response = ErrorResponse::of(head, Bytes::new());
+        let error = Error::new(kind, message).during(request).answered(response).unread();
+        match source {
+            Some(source) => error.because(source),
+            None => error,
+        }
+    }
 }
 
 /// `body` with a limit for each pause: for callers that read it themselves.
