@@ -46,7 +46,9 @@ async fn run() -> Outcome<usize> {
         wanted.extend(ALL.iter().filter(|scenario| !smoke || scenario.smoke));
     }
     if flags.iter().any(|flag| *flag == "--list") {
-        wanted.iter().for_each(|scenario| println!("{}{}", scenario.name, if scenario.smoke { " (smoke)" } else { "" }));
+        wanted
+            .iter()
+            .for_each(|scenario| println!("{}{}", scenario.name, if scenario.smoke { " (smoke)" } else { "" }));
         return Ok(0);
     }
     let logs = Logs::new();
@@ -54,7 +56,8 @@ async fn run() -> Outcome<usize> {
     let format = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     tracing_subscriber::registry().with(logs.clone()).with(format.with_filter(filter)).init();
 
-    let script = std::env::var("INTEROP_RUN").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/run").to_owned());
+    let script =
+        std::env::var("INTEROP_RUN").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/run").to_owned());
     let peers = Real::find(Path::new(&script).to_owned()).await?;
     println!("{:<32} {:<48} {:>8} {:>8}", "scenario", "peer and version", "", "ms");
     let mut failed = 0;

@@ -60,12 +60,12 @@ pub struct Ending {
 }
 
 macro_rules! scenarios {
-    ($($area:ident $name:literal $run:path $(, $smoke:ident)? $(, needs $need:ident)?;)*) => {
+    ($($area:ident $name:literal $run:path $(=> $smoke:ident)? $(| $need:ident)?;)*) => {
         /// In the order in which they run.
         pub const ALL: &[Scenario] = &[$(Scenario {
             name: $name,
             area: Area::$area,
-            smoke: [$(stringify!($smoke))?].len() == 1,
+            smoke: !<[&str]>::is_empty(&[$(stringify!($smoke))?]),
             needs: &[$(Capability::$need)?],
             run: |peers| Box::pin($run(peers)),
         }),*];
@@ -73,31 +73,31 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    Config "config-profiles" config::profiles, smoke;
+    Config "config-profiles" config::profiles => smoke;
     Config "config-labels" config::labels;
-    Config "config-values" config::values, smoke;
-    Config "config-cipher-of-the-server" config::cipher_of_the_server, smoke;
+    Config "config-values" config::values => smoke;
+    Config "config-cipher-of-the-server" config::cipher_of_the_server => smoke;
     Config "config-cipher-of-the-client" config::cipher_of_the_client;
-    Config "config-key-store" config::key_store, needs KeyStore;
+    Config "config-key-store" config::key_store | KeyStore;
     Config "config-unauthorized" config::unauthorized;
     Config "config-not-found" config::not_found;
     Config "config-server-restarts" config::server_restarts;
-    Discovery "discovery-both-ways" discovery::both_ways, smoke;
+    Discovery "discovery-both-ways" discovery::both_ways => smoke;
     Discovery "discovery-instance-stops" discovery::instance_stops;
-    Discovery "discovery-instance-is-killed" discovery::instance_is_killed, smoke;
+    Discovery "discovery-instance-is-killed" discovery::instance_is_killed => smoke;
     Discovery "discovery-registry-restarts" discovery::registry_restarts;
-    Feign "feign-values" feign::values, smoke;
-    Feign "feign-solidus-is-refused" feign::solidus_is_refused, needs Tomcat;
-    Feign "feign-solidus-let-through" feign::solidus_let_through, needs Tomcat;
-    Feign "feign-their-values" feign::their_values, smoke;
-    Feign "feign-their-quirks" feign::their_quirks, needs JavaFeign;
-    Feign "feign-full-log" feign::full_log, smoke;
-    Bus "bus-theirs-refreshes-ours" bus::theirs_refreshes_ours, smoke;
-    Bus "bus-ours-refreshes-theirs" bus::ours_refreshes_theirs, smoke;
+    Feign "feign-values" feign::values => smoke;
+    Feign "feign-solidus-is-refused" feign::solidus_is_refused | Tomcat;
+    Feign "feign-solidus-let-through" feign::solidus_let_through | Tomcat;
+    Feign "feign-their-values" feign::their_values => smoke;
+    Feign "feign-their-quirks" feign::their_quirks | JavaFeign;
+    Feign "feign-full-log" feign::full_log => smoke;
+    Bus "bus-theirs-refreshes-ours" bus::theirs_refreshes_ours => smoke;
+    Bus "bus-ours-refreshes-theirs" bus::ours_refreshes_theirs => smoke;
     Bus "bus-destinations" bus::destinations;
-    Bus "bus-acks" bus::acks, smoke;
+    Bus "bus-acks" bus::acks => smoke;
     Bus "bus-broker-restarts" bus::broker_restarts;
-    Bus "bus-fifty-at-once" bus::fifty_at_once, smoke;
+    Bus "bus-fifty-at-once" bus::fifty_at_once => smoke;
 }
 
 impl Scenario {

@@ -333,11 +333,11 @@ async fn call(
     Json(wanted): Json<CallWanted>,
 ) -> Result<(StatusCode, String), (StatusCode, String)> {
     let failed = |error: &(dyn std::error::Error + 'static)| (StatusCode::BAD_GATEWAY, Chain(error).to_string());
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    wanted.query.iter().for_each(|value| drop(query.append_pair("q", value)));
+    let pairs = wanted.query.iter().map(|value| ("q", value));
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
     // A form writes spaces as `+`, which means a plus sign in a path.
     let segment = form_urlencoded::byte_serialize(wanted.path.as_bytes()).collect::<String>().replace('+', "%20");
-    let mut request = Request::get(format!("http://{service}/echo/{segment}?{}", query.finish()));
+    let mut request = Request::get(format!("http://{service}/echo/{segment}?{query}"));
     if let Some(header) = wanted.header {
         request = request.header("X-Value", header);
     }
@@ -353,9 +353,9 @@ async fn instances(
 ) -> Json<Value> {
     let view = app.discovery().lookup(&service);
     let instances = view.iter().flat_map(|view| view.instances());
-    let told = instances.map(|instance| {
-        json!({"instanceId": instance.instance_id(), "host": instance.host(), "port": instance.port()})
-    });
+    let told = instances.map(
+        |instance| json!({"instanceId": instance.instance_id(), "host": instance.host(), "port": instance.port()}),
+    );
     Json(told.collect())
 }
 

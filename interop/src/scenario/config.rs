@@ -108,7 +108,7 @@ pub(super) async fn values(peers: &dyn Peers) -> Outcome {
     let sent = Some("${interop.text}-${interop.absent:default}".to_owned());
     Side::Peer.same("interop.refers", sent, answer.value("interop.refers"))?;
     let list: Vec<String> = settings.bind("interop.list")?;
-    Side::Ours.same("interop.list", vec!["one", "2", "three, four"], list.iter().map(String::as_str).collect())
+    Side::Ours.same("interop.list", vec!["one", "2", "three, four"], list)
 }
 
 /// The server decrypts what it has encrypted itself, and the value of the notes.
@@ -153,7 +153,8 @@ pub(super) async fn cipher_of_the_client(peers: &dyn Peers) -> Outcome {
     Side::Peer.same("interop.notes", Some(CIPHER.to_owned()), answer.value("interop.notes"))?;
     // Another key must not give another value.
     let wrong = load(&url, "interop-client-cipher", &[("encrypt.key", "another")]).await?;
-    let refused = matches!(&wrong, Err(Error::Decrypt { failures }) if failures.iter().any(|f| f.key == "interop.notes"));
+    let refused =
+        matches!(&wrong, Err(Error::Decrypt { failures }) if failures.iter().any(|f| f.key == "interop.notes"));
     Side::Ours.holds(refused, "loading with another key", "an error that names interop.notes", wrong.map(drop))
 }
 
