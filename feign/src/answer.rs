@@ -8,7 +8,8 @@ use http::response::Parts as Head;
 use http::{Request, StatusCode};
 use vernal_commons::http::Body;
 
-use crate::attempt::{self, CallInfo};
+use crate::attempt;
+use crate::call_info::CallInfo;
 use crate::codec::{Reads, Reply, Shape};
 use crate::decoder::Decoded;
 use crate::error::{Error, Result};
@@ -67,12 +68,12 @@ struct Answer<'a> {
 impl Answer<'_> {
     fn dismisses_404(&self) -> bool {
         let (client, method) = (self.info.client(), self.info.method());
-        let settings = self.info.settings().dismiss_404;
+        let settings = self.info.settings().values.dismiss_404;
         settings.or(method.dismiss_404).or(client.dismiss_404).unwrap_or(false)
     }
 
     async fn read(&self, body: Body) -> Result<Bytes> {
-        let cap = self.info.settings().max_response;
+        let cap = self.info.settings().values.max_response;
         timeout::read(body, cap, self.info.read_timeout())
             .await
             .map_err(|failure| failure.into_error(self.info.context(), &self.head))
@@ -106,7 +107,7 @@ impl Answer<'_> {
         // As in Feign the status counts more than a body that cannot be read.
         let body = self.read(body).await.unwrap_or_default();
         let response = ErrorResponse::of(&self.head, body);
-        let decoded = self.info.call().core.decode(self.info.call().method, &response);
+        let decoded = self.info.facts().core.decode(self.info.facts().method, &response);
         if let Decoded::Empty = decoded {
             return self.absent(shape);
         }

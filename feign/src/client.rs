@@ -3,10 +3,8 @@
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use http::Request;
 use serde::Serialize;
 use tracing::Instrument as _;
@@ -14,21 +12,17 @@ use vernal_commons::http::Body;
 
 use crate::answer;
 use crate::argument::{Argument, Arguments, BodyValue, PathArgument};
-use crate::attempt::{self, BodyKind, CallInfo};
+use crate::call_info::{BodyKind, CallFacts, CallInfo};
+use crate::client_core::{Core, Hosts};
 use crate::codec::{MethodResult, Reads, Shape};
-use crate::decoder::{Decoded, ErrorDecoder, MethodContext};
 use crate::error::{Error, Result};
-use crate::exchange::ErrorResponse;
-use crate::feign::Context;
-use crate::layer::intercept::Interceptor;
 use crate::layer::timeout;
 use crate::level::LogLevel;
 use crate::meta::ClientMeta;
 use crate::options::CallOptions;
 use crate::pairs;
-use crate::plan::MethodPlan;
 use crate::request;
-use crate::settings::{Reader, Resolved, limit};
+use crate::settings::limit;
 use crate::url::Base;
 
 /// A client made by `#[feign_client]`.
@@ -61,153 +55,11 @@ pub struct Call {
     fault: Option<Error>,
 }
 
-pub(crate) struct Core {
-    pub(crate) context: Arc<Context>,
-    pub(crate) meta: ClientMeta,
-    pub(crate) methods: Vec<MethodPlan>,
-    pub(crate) interceptors: Vec<Arc<dyn Interceptor>>,
-    pub(crate) hosts: Hosts,
-    overrides: Overrides,
-    reader: Reader,
-    current: ArcSwap<Resolved>,
-    /// The generation of the settings that were looked at last, even if they were refused.
-    seen: AtomicU64,
-}
-
-/// What the code says of a client beyond its description.
-#[derive(Default)]
-pub(crate) struct Overrides {
-    pub(crate) url: Option<String>,
-    pub(crate) level: Option<LogLevel>,
-    pub(crate) decoder: Option<Arc<dyn ErrorDecoder>>,
-    /// By the method's name.
-    pub(crate) method_decoders: Vec<(String, Arc<dyn ErrorDecoder>)>,
-}
-
-/// Which hosts are names of services.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Hosts {
-    /// The one that the client is made for, unless it has a URL.
-    Client,
-    /// Those that discovery knows; if strict, all.
-    Discovered { strict: bool },
-}
-
 /// What a call needs to be sent.
 struct Ready {
     info: CallInfo,
     request: Request<Body>,
     limit: Option<Duration>,
-}
-
-// ===== impl Core =====
-
-impl Core {
-    pub(crate) fn build(
-        context: Arc<Context>,
-        meta: ClientMeta,
-        overrides: Overrides,
-        interceptors: Vec<Arc<dyn Interceptor>>,
-        hosts: Hosts,
-    ) -> Result<Self> {
-        let first = Reader::new(context.settings.clone(), String::new());
-        let context_id = first.resolve(meta.context_id.as_deref().unwrap_or(&meta.name))?;
-        let context_id = context_id.split("://").last().unwrap_or_default().to_owned();
-        let reader = Reader::new(context.settings.clone(), context_id);
-        let generation = reader.generation();
-        let resolved = resolve(&context, &meta, &overrides, &reader)?;
-        let methods = meta.methods.iter().map(|method| MethodPlan::compile(&meta, method, &reader));
-        let methods = methods.collect::<Result<_>>()?;
-        if let Hosts::Client = hosts {
-            context.register(reader.context_id());
-        }
-        Ok(Self {
-            context,
-            meta,
-            methods,
-            interceptors,
-            hosts,
-            overrides,
-            reader,
-            current: ArcSwap::from_pointee(resolved),
-            seen: AtomicU64::new(generation),
-        })
-    }
-
-    /// The settings as they are now. New ones that are wrong are logged and not taken.
-    fn resolved(&self) -> Arc<Resolved> {
-        let generation = self.reader.generation();
-        if self.seen.load(Ordering::Acquire) != generation && self.seen.swap(generation, Ordering::AcqRel) != generation
-        {
-            match resolve(&self.context, &self.meta, &self.overrides, &self.reader) {
-                Ok(resolved) => self.current.store(Arc::new(resolved)),
-                Err(error) => {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                    tracing::error!(
-                        target: "vernal_feign",
-                        client = %self.meta.trait_name,
-                        %error,
-                        cause,
-                        "changed settings are wrong, the old ones stay in force",
-                    );
-                }
-            }
-        }
-        self.current.load_full()
-    }
-
-    /// Asks the decoders, the most specific first.
-    pub(crate) fn decode(&self, method: usize, response: &ErrorResponse) -> Decoded {
-        let (meta, plan) = (&self.meta.methods[method], &self.methods[method]);
-        let by_name = self.overrides.method_decoders.iter().find(|(name, _)| *name == meta.name);
-        let chain = [
-            by_name.map(|(_, decoder)| decoder),
-            meta.error_decoder.as_ref(),
-            self.overrides.decoder.as_ref(),
-            self.meta.error_decoder.as_ref(),
-            self.context.error_decoder.as_ref(),
-        ];
-        let context = MethodContext::new(&self.meta, meta, &plan.key);
-        for decoder in chain.into_iter().flatten() {
-            match decoder.decode(&context, response) {
-                Decoded::Default => {}
-                decided => return decided,
-            }
-        }
-        Decoded::Default
-    }
-}
-
-fn resolve(context: &Context, meta: &ClientMeta, overrides: &Overrides, reader: &Reader) -> Result<Resolved> {
-    let values = reader.values()?;
-    if values.redact.off {
-        tracing::warn!(target: "vernal_feign", client = %meta.trait_name, "secrets are not hidden in the log");
-    }
-    let url = match (&overrides.url, &meta.url) {
-        (Some(url), _) | (None, Some(url)) => Some(reader.resolve(url)?),
-        (None, None) => reader.url()?,
-    };
-    let base = match url.filter(|url| !url.trim().is_empty()) {
-        Some(url) => Base::parse(&url, false)?,
-        None => Base::parse(&reader.resolve(&meta.name)?, true)?,
-    };
-    let code = overrides.level.or(context.level);
-    let level = if values.properties_win { values.level.or(code) } else { code.or(values.level) };
-    Ok(Resolved {
-        base: base.with_path(&reader.resolve(&meta.path)?),
-        transport: context.transport(values.connect_timeout, values.read_timeout)?,
-        connect_timeout: values.connect_timeout,
-        read_timeout: values.read_timeout,
-        call_timeout: values.call_timeout,
-        level: level.unwrap_or_default(),
-        dismiss_404: values.dismiss_404,
-        decode_slash: values.decode_slash,
-        max_response: values.max_response,
-        max_logged: values.max_logged,
-        default_headers: values.default_headers,
-        default_query: values.default_query,
-        redact: values.redact,
-    })
 }
 
 // ===== impl Client =====
@@ -249,15 +101,15 @@ impl Client {
     ) -> Result<T> {
         let resolved = self.0.resolved();
         let mut ready = Ready {
-            limit: resolved.call_timeout,
-            info: CallInfo::new(attempt::Call {
+            limit: resolved.values.call_timeout,
+            info: CallInfo::new(CallFacts {
                 core: Arc::clone(&self.0),
                 method,
                 verb: request.method().clone(),
                 uri: request.uri().clone(),
                 transport: resolved.transport.clone(),
-                connect_timeout: resolved.connect_timeout,
-                read_timeout: resolved.read_timeout,
+                connect_timeout: resolved.values.connect_timeout,
+                read_timeout: resolved.values.read_timeout,
                 level: if self.0.meta.log.is_enabled() { resolved.level } else { LogLevel::None },
                 body: match request.body().in_memory() {
                     Some(bytes) if bytes.is_empty() => BodyKind::None,
@@ -374,24 +226,24 @@ impl Call {
             plan,
             verb: &meta.verb,
             base: own_base.as_ref().unwrap_or(&resolved.base),
-            decode_slash: resolved.decode_slash,
+            decode_slash: resolved.values.decode_slash,
             arguments: &self.arguments,
             body: self.body,
             options: self.options.as_deref(),
         })
         .map_err(|error| error.of_method(&plan.key))?;
         let options = self.options.as_deref();
-        let read_timeout = options.and_then(|own| own.read_timeout).map_or(resolved.read_timeout, limit);
-        let connect_timeout = options.and_then(|own| own.connect_timeout).unwrap_or(resolved.connect_timeout);
-        let transport = if connect_timeout == resolved.connect_timeout {
+        let read_timeout = options.and_then(|own| own.read_timeout).map_or(resolved.values.read_timeout, limit);
+        let connect_timeout = options.and_then(|own| own.connect_timeout).unwrap_or(resolved.values.connect_timeout);
+        let transport = if connect_timeout == resolved.values.connect_timeout {
             resolved.transport.clone()
         } else {
             self.core.context.transport(connect_timeout, read_timeout)?
         };
         let level = options.and_then(|own| own.log_level).unwrap_or(resolved.level);
         Ok(Ready {
-            limit: options.and_then(|own| own.call_timeout).map_or(resolved.call_timeout, limit),
-            info: CallInfo::new(attempt::Call {
+            limit: options.and_then(|own| own.call_timeout).map_or(resolved.values.call_timeout, limit),
+            info: CallInfo::new(CallFacts {
                 method: self.method,
                 verb: meta.verb.clone(),
                 uri: request.uri().clone(),
@@ -453,9 +305,9 @@ impl Ready {
             otel.kind = "client",
             feign.client = %info.client().trait_name,
             feign.method = %info.method().name,
-            http.request.method = %info.call().verb,
+            http.request.method = %info.facts().verb,
             http.response.status_code = tracing::field::Empty,
-            url.full = %info.shown(&info.call().uri),
+            url.full = %info.shown(&info.facts().uri),
         );
         let call = pin!(answer::finish(info, request, shape, &span).instrument(span.clone()));
         let result = timeout::within(*limit, call).await;

@@ -286,6 +286,14 @@ impl Error {
         })
     }
 
+    /// The error inside one that layers of tower pass on: they know transport errors only. [`of_transport`] takes it
+    /// out again.
+    ///
+    /// [`of_transport`]: Self::of_transport
+    pub(crate) fn carried(self) -> TransportError {
+        TransportError::with_source(TransportErrorKind::Request, self)
+    }
+
     /// The error of an exchange without response. An error of ours that came through a layer comes out again.
     pub(crate) fn of_transport(request: RequestContext, error: TransportError) -> Self {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(&error);

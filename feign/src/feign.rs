@@ -1,24 +1,21 @@
 //! The context that clients are made in: one per application, nothing global.
 
-use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
-use http::{Request, Response};
 use tower_layer::Layer;
-use tower_service::Service;
-use vernal_commons::BoxError;
 use vernal_commons::balance::{Balance, P2c};
 use vernal_commons::discover::Discover;
-use vernal_commons::http::{Body, SharedTransport};
+use vernal_commons::http::{SharedTransport, Transport};
 use vernal_commons::property::PropertyResolver;
 
 use crate::attempt::Inner;
-use crate::client::{Client, Core, FeignClient, Hosts, Overrides};
+use crate::client::{Client, FeignClient};
+use crate::client_core::{Core, Hosts, Overrides};
+use crate::context::{Context, Transports};
 use crate::decoder::ErrorDecoder;
 use crate::error::{Error, Result};
-use crate::layer::intercept::Interceptor;
+use crate::interceptor::Interceptor;
 use crate::level::LogLevel;
 use crate::meta::ClientMeta;
 use crate::rest::RestClient;
@@ -54,42 +51,6 @@ pub struct ClientBuilder<C> {
 }
 
 type Wrap = Box<dyn Fn(SharedTransport) -> SharedTransport + Send + Sync>;
-
-pub(crate) struct Context {
-    pub(crate) settings: Option<Arc<dyn PropertyResolver>>,
-    pub(crate) discover: Option<Arc<dyn Discover>>,
-    pub(crate) balance: Arc<dyn Balance>,
-    pub(crate) error_decoder: Option<Arc<dyn ErrorDecoder>>,
-    pub(crate) interceptors: Vec<Arc<dyn Interceptor>>,
-    /// The application's layers, if there are any.
-    pub(crate) stack: Option<SharedTransport>,
-    pub(crate) level: Option<LogLevel>,
-    transports: Transports,
-    context_ids: Mutex<BTreeSet<String>>,
-}
-
-/// For connecting, and for each pause of a response.
-#[cfg(feature = "reqwest")]
-type Limits = (Duration, Option<Duration>);
-
-enum Transports {
-    Given(SharedTransport),
-    /// Transports of our own, by their time limits.
-    #[cfg(feature = "reqwest")]
-    Own(Mutex<Vec<(Limits, SharedTransport)>>),
-}
-
-/// So many transports of our own are kept; a program has a handful of different time limits.
-#[cfg(feature = "reqwest")]
-const MAX_TRANSPORTS: usize = 32;
-
-/// Our own timer fires first; the transport's is there for responses that the caller reads himself.
-#[cfg(feature = "reqwest")]
-const GRACE: Duration = Duration::from_secs(5);
-
-/// In the place of "no limit": what a `tokio` timer takes.
-#[cfg(feature = "reqwest")]
-const UNLIMITED: Duration = Duration::from_secs(365 * 24 * 3600);
 
 // ===== impl Feign =====
 
@@ -197,30 +158,22 @@ impl FeignBuilder {
 
     /// Adds a tower layer around each attempt: above interceptors and log, so that the log shows what it did. The
     /// first one is the outermost.
-    pub fn layer<L, B>(mut self, layer: L) -> Self
+    pub fn layer<L>(mut self, layer: L) -> Self
     where
         L: Layer<SharedTransport> + Send + Sync + 'static,
-        L::Service: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
-        <L::Service as Service<Request<Body>>>::Future: Send + 'static,
-        <L::Service as Service<Request<Body>>>::Error: Into<BoxError>,
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
+        L::Service: Transport,
     {
-        self.layers.push(Box::new(move |inner| SharedTransport::new(layer.layer(inner))));
+        self.layers.push(wrap(layer));
         self
     }
 
     /// Adds a tower layer around the whole call with all its attempts. The first one is the outermost.
-    pub fn call_layer<L, B>(mut self, layer: L) -> Self
+    pub fn call_layer<L>(mut self, layer: L) -> Self
     where
         L: Layer<SharedTransport> + Send + Sync + 'static,
-        L::Service: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
-        <L::Service as Service<Request<Body>>>::Future: Send + 'static,
-        <L::Service as Service<Request<Body>>>::Error: Into<BoxError>,
-        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
+        L::Service: Transport,
     {
-        self.call_layers.push(Box::new(move |inner| SharedTransport::new(layer.layer(inner))));
+        self.call_layers.push(wrap(layer));
         self
     }
 
@@ -251,6 +204,14 @@ impl FeignBuilder {
             context_ids: Mutex::default(),
         })))
     }
+}
+
+fn wrap<L>(layer: L) -> Wrap
+where
+    L: Layer<SharedTransport> + Send + Sync + 'static,
+    L::Service: Transport,
+{
+    Box::new(move |inner| SharedTransport::new(layer.layer(inner)))
 }
 
 impl fmt::Debug for FeignBuilder {
@@ -311,66 +272,5 @@ impl<C> ClientBuilder<C> {
 impl<C> fmt::Debug for ClientBuilder<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ClientBuilder({})", self.meta.trait_name)
-    }
-}
-
-// ===== impl Context =====
-
-impl Context {
-    /// A transport with these time limits; a given one has its own.
-    pub(crate) fn transport(&self, connect: Duration, read: Option<Duration>) -> Result<SharedTransport> {
-        self.transports.get(connect, read)
-    }
-
-    /// Two clients with one context id share their settings, which is seldom meant.
-    pub(crate) fn register(&self, context_id: &str) {
-        let mut known = self.context_ids.lock().unwrap_or_else(PoisonError::into_inner);
-        if !known.insert(context_id.to_owned()) {
-            tracing::warn!(target: "vernal_feign", context_id, "a client of this context id was built before");
-        }
-    }
-}
-
-impl Transports {
-    #[cfg(feature = "reqwest")]
-    #[expect(clippy::unnecessary_wraps, reason = "without the feature it can fail")]
-    fn new(given: Option<SharedTransport>) -> Result<Self> {
-        Ok(given.map_or_else(|| Self::Own(Mutex::default()), Self::Given))
-    }
-
-    #[cfg(not(feature = "reqwest"))]
-    fn new(given: Option<SharedTransport>) -> Result<Self> {
-        given.map(Self::Given).ok_or_else(|| {
-            Error::config("no transport was given, and `vernal-feign` was built without its feature `reqwest`")
-        })
-    }
-
-    fn get(&self, connect: Duration, read: Option<Duration>) -> Result<SharedTransport> {
-        match self {
-            Self::Given(transport) => {
-                // It has its own limit for connecting; pauses are limited above it.
-                let _ = (connect, read);
-                Ok(transport.clone())
-            }
-            #[cfg(feature = "reqwest")]
-            Self::Own(known) => {
-                use vernal_commons::http::{ReqwestTransport, TransportOptions};
-                let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some((_, transport)) = known.iter().find(|(limits, _)| *limits == (connect, read)) {
-                    return Ok(transport.clone());
-                }
-                let mut options = TransportOptions::default();
-                options.connect_timeout = if connect.is_zero() { UNLIMITED } else { connect };
-                options.read_timeout = read.map_or(UNLIMITED, |read| read.saturating_add(GRACE).min(UNLIMITED));
-                let transport = ReqwestTransport::with_options(&options)
-                    .map_err(|error| Error::config("the default transport could not be made").because(error))?;
-                let transport = SharedTransport::new(transport);
-                if known.len() >= MAX_TRANSPORTS {
-                    known.remove(0);
-                }
-                known.push(((connect, read), transport.clone()));
-                Ok(transport)
-            }
-        }
     }
 }

@@ -33,17 +33,9 @@ pub(crate) struct Reader {
 pub(crate) struct Resolved {
     pub(crate) base: Base,
     pub(crate) transport: SharedTransport,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) read_timeout: Option<Duration>,
-    pub(crate) call_timeout: Option<Duration>,
+    /// As code and settings together say.
     pub(crate) level: LogLevel,
-    pub(crate) dismiss_404: Option<bool>,
-    pub(crate) decode_slash: bool,
-    pub(crate) max_response: usize,
-    pub(crate) max_logged: usize,
-    pub(crate) default_headers: Vec<DefaultHeader>,
-    pub(crate) default_query: Vec<DefaultQuery>,
-    pub(crate) redact: Redact,
+    pub(crate) values: Values,
 }
 
 /// A header that requests get unless they have it.
@@ -61,7 +53,7 @@ pub(crate) struct DefaultQuery {
     pub(crate) pairs: String,
 }
 
-/// What is not about URL and transport.
+/// What the settings say that is not about URL and transport.
 pub(crate) struct Values {
     pub(crate) connect_timeout: Duration,
     pub(crate) read_timeout: Option<Duration>,

@@ -6,9 +6,9 @@ use vernal_commons::discover::{Discover, LookupError};
 use vernal_commons::http::{Body, TransportError};
 use vernal_commons::instance::ServiceInstance;
 
-use super::intercept::failed;
 use super::timeout;
-use crate::attempt::CallInfo;
+use crate::call_info::CallInfo;
+use crate::client_core::Hosts;
 use crate::error::{Error, ErrorKind};
 use crate::message::no_instance_text;
 
@@ -17,13 +17,13 @@ use crate::message::no_instance_text;
 pub(crate) async fn send(info: &CallInfo, request: &mut Request<Body>) -> Result<Response<Body>, TransportError> {
     let transport = info.transport();
     let limit = info.head_timeout();
-    let Some(service) = info.balanced(request.uri()) else {
+    let Some(service) = service(info, request.uri()) else {
         return timeout::send(transport, request, limit).await;
     };
     let view = match info.discover().map(|discover| discover.lookup(&service)) {
         Some(Ok(view)) => view,
-        Some(Err(error)) => return Err(failed(no_instance(&service, Some(error)))),
-        None => return Err(failed(no_instance(&service, None))),
+        Some(Err(error)) => return Err(no_instance(&service, Some(error)).carried()),
+        None => return Err(no_instance(&service, None).carried()),
     };
     let mut tried = Vec::new();
     let mut last_error = None;
@@ -33,7 +33,7 @@ pub(crate) async fn send(info: &CallInfo, request: &mut Request<Body>) -> Result
         let more = view.len() > tried.len() + 1;
         let spare = if more { copy(request) } else { None };
         let instance = candidate.instance();
-        *request.uri_mut() = rewrite(request.uri(), instance).map_err(failed)?;
+        *request.uri_mut() = rewrite(request.uri(), instance).map_err(Error::carried)?;
         let pending = candidate.begin();
         let result = timeout::send(transport, request, limit).await;
         drop(pending);
@@ -61,7 +61,24 @@ pub(crate) async fn send(info: &CallInfo, request: &mut Request<Body>) -> Result
         }
         last_error = Some(error);
     }
-    Err(last_error.unwrap_or_else(|| failed(no_instance(&service, None))))
+    Err(last_error.unwrap_or_else(|| no_instance(&service, None).carried()))
+}
+
+/// The service's name, if the host of `uri` is one.
+fn service(info: &CallInfo, uri: &Uri) -> Option<String> {
+    let base = &info.settings().base;
+    // Finding the host is left until it is needed: most clients with a URL never need it.
+    let host = || uri.host();
+    let is_service = match info.facts().core.hosts {
+        Hosts::Client if !base.balanced => false,
+        // A URI given with the call leaves the service unless it names it again.
+        Hosts::Client => !info.facts().own_uri || host()?.eq_ignore_ascii_case(base.authority.host()),
+        Hosts::Discovered { strict: true } => true,
+        Hosts::Discovered { strict: false } => {
+            info.discover().is_some_and(|discover| host().is_some_and(|host| knows(discover, host)))
+        }
+    };
+    if is_service { host().map(str::to_owned) } else { None }
 }
 
 /// A copy of the request, if its body is in memory.
@@ -119,7 +136,7 @@ fn no_instance(service: &str, cause: Option<LookupError>) -> Error {
 }
 
 /// Whether `discover` knows the service, by its name as the source compares it.
-pub(crate) fn knows(discover: &dyn Discover, service: &str) -> bool {
+fn knows(discover: &dyn Discover, service: &str) -> bool {
     match discover.lookup(service) {
         Ok(_) => true,
         Err(LookupError::UnknownService { .. }) => false,

@@ -1,116 +1,38 @@
-//! Interceptors: code of the application that sees every attempt's request.
+//! Interceptors and what the settings add to each request.
 
-use async_trait::async_trait;
-use http::request::Parts;
-use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, Uri};
-use vernal_commons::BoxError;
-use vernal_commons::http::{Body, TransportError, TransportErrorKind};
+use http::{Request, Uri};
+use vernal_commons::http::{Body, TransportError};
 
-use crate::attempt::CallInfo;
-use crate::encode::{self, Keep};
+use crate::call_info::CallInfo;
 use crate::error::{Error, ErrorKind};
-use crate::meta::{ClientMeta, MethodMeta};
-
-/// Changes requests before they are sent (Feign's `RequestInterceptor`).
-///
-/// Every attempt gets a fresh copy of the request, so that what an interceptor adds does not pile up (in Feign it
-/// does). They run in the order in which they were registered, those of the client after those of the context.
-#[async_trait]
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no interceptor: implement `vernal_feign::Interceptor` for it",
-    note = "the trait is made with `#[async_trait]`, which the impl needs too"
-)]
-pub trait Interceptor: Send + Sync + 'static {
-    /// Changes `request`.
-    ///
-    /// # Errors
-    ///
-    /// An error ends the call with [`ErrorKind::Interceptor`]; nothing is sent.
-    async fn intercept(&self, request: &mut Outgoing<'_>) -> Result<(), BoxError>;
-}
-
-/// A request on its way out, with the service's name as host.
-#[derive(Debug)]
-pub struct Outgoing<'a> {
-    parts: &'a mut Parts,
-    info: &'a CallInfo,
-}
-
-impl Outgoing<'_> {
-    /// The verb.
-    #[must_use]
-    pub fn method(&self) -> &Method {
-        &self.parts.method
-    }
-
-    /// The URI.
-    #[must_use]
-    pub fn uri(&self) -> &Uri {
-        &self.parts.uri
-    }
-
-    /// The headers.
-    #[must_use]
-    pub fn headers(&self) -> &HeaderMap {
-        &self.parts.headers
-    }
-
-    /// The headers, to change them.
-    pub fn headers_mut(&mut self) -> &mut HeaderMap {
-        &mut self.parts.headers
-    }
-
-    /// The client's description.
-    #[must_use]
-    pub fn client(&self) -> &ClientMeta {
-        self.info.client()
-    }
-
-    /// The method's description.
-    #[must_use]
-    pub fn method_meta(&self) -> &MethodMeta {
-        self.info.method()
-    }
-
-    /// Adds a query pair; both are percent-encoded.
-    ///
-    /// # Errors
-    ///
-    /// If the URI becomes too long.
-    pub fn append_query(&mut self, name: &str, value: &str) -> Result<(), BoxError> {
-        let mut pair = Vec::new();
-        encode::push(&mut pair, name, Keep::Unreserved);
-        pair.push(b'=');
-        encode::push(&mut pair, value, Keep::Unreserved);
-        append_encoded(self.parts, &pair)
-    }
-}
+use crate::interceptor::{Outgoing, append_encoded};
 
 /// Runs the interceptors, then adds the default headers and query pairs of the settings where the request has none
 /// of that name: Feign applies them last too.
 pub(crate) async fn apply(info: &CallInfo, request: &mut Request<Body>) -> Result<(), TransportError> {
     let interceptors = info.interceptors();
     let settings = info.settings();
-    if interceptors.is_empty() && settings.default_headers.is_empty() && settings.default_query.is_empty() {
+    if interceptors.is_empty() && settings.values.default_headers.is_empty() && settings.values.default_query.is_empty()
+    {
         return Ok(());
     }
     let (mut parts, body) = std::mem::take(request).into_parts();
     for interceptor in interceptors {
-        let result = interceptor.intercept(&mut Outgoing { parts: &mut parts, info }).await;
-        result.map_err(|error| failed(Error::new(ErrorKind::Interceptor, "an interceptor failed").because(error)))?;
+        let mut outgoing = Outgoing::new(&mut parts, info.client(), info.method());
+        let result = interceptor.intercept(&mut outgoing).await;
+        result.map_err(|error| Error::new(ErrorKind::Interceptor, "an interceptor failed").because(error).carried())?;
     }
-    for default in &settings.default_headers {
+    for default in &settings.values.default_headers {
         if !parts.headers.contains_key(&default.name) {
             for value in &default.values {
                 parts.headers.append(default.name.clone(), value.clone());
             }
         }
     }
-    for default in &settings.default_query {
+    for default in &settings.values.default_query {
         if !has_query(&parts.uri, &default.name) {
             append_encoded(&mut parts, default.pairs.as_bytes()).map_err(|error| {
-                failed(Error::new(ErrorKind::InvalidUrl, "default query is too long").because(error))
+                Error::new(ErrorKind::InvalidUrl, "default query is too long").because(error).carried()
             })?;
         }
     }
@@ -118,24 +40,7 @@ pub(crate) async fn apply(info: &CallInfo, request: &mut Request<Body>) -> Resul
     Ok(())
 }
 
-/// Carries an error of ours through layers that know transport errors only.
-pub(crate) fn failed(error: Error) -> TransportError {
-    TransportError::with_source(TransportErrorKind::Request, error)
-}
-
 fn has_query(uri: &Uri, encoded_name: &str) -> bool {
     let names = uri.query().unwrap_or_default().split('&').map(|pair| pair.split('=').next().unwrap_or_default());
     names.into_iter().any(|name| name == encoded_name)
-}
-
-fn append_encoded(parts: &mut Parts, pair: &[u8]) -> Result<(), BoxError> {
-    let old = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    let mut new = Vec::with_capacity(old.len() + 1 + pair.len());
-    new.extend_from_slice(old.as_bytes());
-    new.push(if parts.uri.query().is_some() { b'&' } else { b'?' });
-    new.extend_from_slice(pair);
-    let mut uri = std::mem::take(&mut parts.uri).into_parts();
-    uri.path_and_query = Some(PathAndQuery::from_maybe_shared(bytes::Bytes::from(new))?);
-    parts.uri = Uri::from_parts(uri)?;
-    Ok(())
 }

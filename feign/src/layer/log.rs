@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use vernal_commons::http::{Body, TransportError, TransportErrorKind};
 
 use super::timeout;
-use crate::attempt::{BodyKind, CallInfo};
+use crate::call_info::{BodyKind, CallInfo};
 use crate::exchange::reason;
 use crate::level::LogLevel;
 use crate::message::java_error;
@@ -38,7 +38,7 @@ impl<T: Display> Display for Line<'_, T> {
 impl<'a> Attempt<'a> {
     /// Logs the request. `None` if nothing is to be logged: then nothing is formatted and nothing buffered.
     pub(crate) fn begin(info: &'a CallInfo, request: &Request<Body>) -> Option<Self> {
-        let level = info.call().level;
+        let level = info.facts().level;
         if level == LogLevel::None {
             return None;
         }
@@ -48,9 +48,9 @@ impl<'a> Attempt<'a> {
             let body = request.body().in_memory();
             let length = body.as_ref().map_or(0, Bytes::len);
             log.request_headers(request.headers(), length);
-            if level == LogLevel::Full && info.call().body != BodyKind::None {
+            if level == LogLevel::Full && info.facts().body != BodyKind::None {
                 log.line("");
-                match (info.call().body, &body) {
+                match (info.facts().body, &body) {
                     (BodyKind::Text, Some(body)) => log.body(body),
                     _ => log.line("Binary data"),
                 }
@@ -81,12 +81,12 @@ impl<'a> Attempt<'a> {
             Some(reason) => self.line(format_args!("<--- {shown} {status} {reason} ({elapsed}ms)")),
             None => self.line(format_args!("<--- {shown} {status} ({elapsed}ms)")),
         }
-        let level = self.info.call().level;
+        let level = self.info.facts().level;
         if level < LogLevel::Headers {
             return Ok(response);
         }
         self.response_headers(response.headers());
-        if self.info.call().streamed {
+        if self.info.facts().streamed {
             self.line("<--- END HTTP (streamed body)");
             return Ok(response);
         }
@@ -100,7 +100,7 @@ impl<'a> Attempt<'a> {
         }
         let (parts, body) = response.into_parts();
         let settings = self.info.settings();
-        let bytes = match timeout::read(body, settings.max_response, self.info.read_timeout()).await {
+        let bytes = match timeout::read(body, settings.values.max_response, self.info.read_timeout()).await {
             Ok(bytes) => bytes,
             Err(failure) => {
                 let error = failure.into_error(self.info.context_of(&self.method, &self.uri), &parts);
@@ -122,7 +122,7 @@ impl<'a> Attempt<'a> {
 
     /// Sorted by name without regard to case, in the spelling of the declaration.
     fn request_headers(&self, headers: &HeaderMap, length: usize) {
-        let redact = &self.info.settings().redact;
+        let redact = &self.info.settings().values.redact;
         let mut lines: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::with_capacity(headers.len() + 1);
         for (name, value) in headers {
             lines.push((self.spelled(name), redact.header(name, value)));
@@ -141,7 +141,7 @@ impl<'a> Attempt<'a> {
         if let Some((_, spelled)) = declared {
             return spelled.as_str().into();
         }
-        let default = self.info.settings().default_headers.iter().find(|default| default.name == *name);
+        let default = self.info.settings().values.default_headers.iter().find(|default| default.name == *name);
         match default {
             Some(default) => default.spelled.as_str().into(),
             None => title_case(name.as_str()).into(),
@@ -150,7 +150,7 @@ impl<'a> Attempt<'a> {
 
     /// Sorted by name; the values of a repeated name last first, as the JDK's transport hands them to Feign.
     fn response_headers(&self, headers: &HeaderMap) {
-        let redact = &self.info.settings().redact;
+        let redact = &self.info.settings().values.redact;
         let mut names: Vec<&HeaderName> = headers.keys().collect();
         names.sort_by_key(|name| name.as_str());
         for name in names {
@@ -162,7 +162,7 @@ impl<'a> Attempt<'a> {
     }
 
     fn body(&self, bytes: &[u8]) {
-        let limit = self.info.settings().max_logged;
+        let limit = self.info.settings().values.max_logged;
         match std::str::from_utf8(bytes) {
             Ok(text) if text.len() <= limit => self.line(text),
             Ok(text) => {
@@ -176,7 +176,7 @@ impl<'a> Attempt<'a> {
     fn error(&self, (class, message): (&str, Cow<'_, str>), error: &dyn std::error::Error) {
         let elapsed = self.start.elapsed().as_millis();
         self.line(format_args!("<--- ERROR {class}: {message} ({elapsed}ms)"));
-        if self.info.call().level == LogLevel::Full {
+        if self.info.facts().level == LogLevel::Full {
             let package = match class {
                 "SSLHandshakeException" => "javax.net.ssl",
                 "IOException" => "java.io",
