@@ -38,7 +38,11 @@ pub(crate) async fn finish<T: Send>(
     let not_found = answer.head.status == StatusCode::NOT_FOUND;
     match shape.reads {
         Reads::Raw => answer.value(shape, Bytes::new(), timeout::limited(body, info.read_timeout())),
-        reads if reads == Reads::Whole || success && reads != Reads::Nothing => {
+        Reads::Whole => {
+            let bytes = answer.read(body).await?;
+            answer.value(shape, bytes, Body::empty())
+        }
+        Reads::Value | Reads::Optional if success => {
             let bytes = answer.read(body).await?;
             answer.value(shape, bytes, Body::empty())
         }
@@ -55,7 +59,7 @@ pub(crate) async fn finish<T: Send>(
             Ok(value) => Ok(value),
             Err(_) => answer.fail(body, &shape).await,
         },
-        Reads::Nothing | Reads::Value | Reads::Optional | Reads::Whole => answer.fail(body, &shape).await,
+        Reads::Nothing | Reads::Value | Reads::Optional => answer.fail(body, &shape).await,
     }
 }
 
