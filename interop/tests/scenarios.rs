@@ -1,5 +1,7 @@
 //! The scenarios against the testkit's servers and the example services; `cargo run -p vernal-interop` runs the same
 //! ones against the real peers.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "what is not for the testkit is told")]
 
 use std::sync::Once;
 

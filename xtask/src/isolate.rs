@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str], &[&str])] = &[
     ),
     ("vernal-examples", &["vernal", "vernal-testkit"], &[]),
     ("vernal-benches", &["vernal"], &["vernal", "vernal-testkit"]),
+    ("vernal-interop", &["vernal", "vernal-testkit", "vernal-examples"], &[]),
     ("xtask", &[], &[]),
 ];
 

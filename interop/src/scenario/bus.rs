@@ -17,6 +17,8 @@ const ACK: &str = "AckRemoteApplicationEvent";
 const DONE: Duration = Duration::from_secs(30);
 /// The bus is joined again within this: the longest pause between two tries is 30 s.
 const JOINED: Duration = Duration::from_secs(60);
+/// After so long without a fetch no refresh is under way any more.
+const QUIET: Duration = Duration::from_secs(1);
 /// So many refreshes at once.
 const MANY: usize = 50;
 
@@ -56,6 +58,7 @@ pub(super) async fn ours_refreshes_theirs(peers: &dyn Peers) -> Outcome {
 /// One service, one instance, all: only who is meant is refreshed, whoever asks.
 pub(super) async fn destinations(peers: &dyn Peers) -> Outcome {
     let ours = joined(peers, "interop-addressed").await?;
+    quiet(peers).await?;
     let (order, user) = (peers.url(Peer::Order)?, peers.url(Peer::User)?);
     let port = |url: &str| url.rsplit(':').next().unwrap_or_default().to_owned();
     let before = ours.greeting()?;
@@ -164,6 +167,7 @@ pub(super) async fn fifty_at_once(peers: &dyn Peers) -> Outcome {
     // Spring has no such setting; the repository of the examples sets it to 0.
     let ours = Ours::start(peers, "interop-fifty", &[("spring.cloud.bus.quiet-period", "500ms")]).await?;
     settled(&ours, peers).await?;
+    quiet(peers).await?;
     let (config, order) = (peers.mark(Peer::Config).await?, peers.mark(Peer::Order).await?);
     let text = greet(peers)?;
     let (web, url) = (Web::new()?, format!("{}/actuator/busrefresh", peers.url(Peer::Order)?));
@@ -205,6 +209,18 @@ async fn settled(ours: &Ours, peers: &dyn Peers) -> Outcome {
         theirs_says(peers, peer, &text).await?;
     }
     ours_says(ours, &text).await
+}
+
+/// Waits until nobody fetches settings: what made a greeting visible may have been a node's own catching up, and the
+/// event that was meant to do so is then still to come.
+async fn quiet(peers: &dyn Peers) -> Outcome {
+    within(DONE, async || {
+        let mark = peers.mark(Peer::Config).await?;
+        tokio::time::sleep(QUIET).await;
+        let seen = peers.requests(Peer::Config, mark).await?;
+        Side::Peer.holds(seen.is_empty(), "fetches of settings", "none for a second", seen.len())
+    })
+    .await
 }
 
 /// Changes the greeting of all services in the config repository; gives the new one.

@@ -102,7 +102,7 @@ async fn while_one_of_two_goes(peers: &dyn Peers, goes: impl AsyncFnOnce() -> Ou
     });
     gone?;
     let seen = requests(peers, Peer::Order, mark, "/echo/on").await?;
-    Side::Peer.holds(seen.len() > 3, "calls to the instance that stays", "more than three", seen.len())?;
+    Side::Peer.holds(!seen.is_empty(), "calls to the instance that stays", "some", seen.len())?;
     ours.stop().await;
     Ok(lost)
 }
