@@ -93,12 +93,12 @@ impl Client {
     }
 
     /// Sends a request that is already made, as the method at this position.
-    pub(crate) async fn send_request<T: Send>(
+    pub(crate) fn send_request<T: Send>(
         &self,
         method: usize,
         request: Request<Body>,
         shape: Shape<T>,
-    ) -> Result<T> {
+    ) -> impl Future<Output = Result<T>> + Send {
         let resolved = self.0.resolved();
         let mut ready = Ready {
             limit: resolved.values.call_timeout,
@@ -123,7 +123,7 @@ impl Client {
             }),
             request,
         };
-        ready.run(shape).await
+        async move { ready.run(shape).await }
     }
 }
 
