@@ -5,6 +5,7 @@
 //! that the crates keep.
 
 mod body;
+mod pause;
 #[cfg(feature = "reqwest")]
 mod reqwest_transport;
 

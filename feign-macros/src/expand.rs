@@ -482,7 +482,7 @@ mod tests {
             ),
         ] {
             let text = attribute(quote!("order-service"), item, &parse_quote!(::vernal::feign)).to_string();
-            let text = text.replace("`-> vernal_feign::Result<..>`", "");
+            let text = text.replace("`-> vernal_feign::Result<..>` (with the facade", "");
             assert!(!text.contains("vernal_feign"), "{text}");
         }
         let arguments = quote!("order-service", crate = shop::feign);

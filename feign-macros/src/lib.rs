@@ -20,9 +20,9 @@ pub fn feign_client(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::attribute(arguments.into(), item.into(), &syn::parse_quote!(::vernal_feign)).into()
 }
 
-/// [`macro@feign_client`] for users of the facade alone, who have `vernal` in scope but not `vernal_feign`. The
-/// facade exports it as `feign_client`.
-#[doc(hidden)]
+// The same for users of the facade alone, who have `vernal` in scope but not `vernal_feign`. The facade exports it as
+// `feign_client` and shows this documentation.
+#[doc = include_str!("feign_client.md")]
 #[proc_macro_attribute]
 pub fn feign_client_facade(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::attribute(arguments.into(), item.into(), &syn::parse_quote!(::vernal::feign)).into()

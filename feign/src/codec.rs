@@ -54,7 +54,8 @@ pub struct Reply {
 /// The value and error types of a method's return type.
 #[diagnostic::on_unimplemented(
     message = "a method of a Feign client must return a `Result`, not `{Self}`",
-    label = "write `vernal_feign::Result<..>`, or `Result<.., E>` with `E: From<vernal_feign::Error>`"
+    label = "write `vernal_feign::Result<..>`, or `Result<.., E>` with `E: From<vernal_feign::Error>`",
+    note = "with the facade, the module is `vernal::feign`"
 )]
 pub trait MethodResult: Sized {
     /// The value.

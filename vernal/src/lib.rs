@@ -68,10 +68,12 @@ pub mod feign {
 
     #[doc(hidden)]
     pub use vernal_feign::__private;
+    #[doc(inline)]
     pub use vernal_feign::feign_client_facade as feign_client;
     pub use vernal_feign::*;
 }
 #[cfg(feature = "feign")]
+#[doc(no_inline)]
 pub use feign::feign_client;
 
 pub mod prelude {

@@ -20,6 +20,8 @@ use vernal_commons::http::Body;
 
 /// A peer that sends no complete head within this time is dropped, so that idle sockets cannot pile up.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// A peer that falls silent in the middle of a body is dropped after this time.
+const BODY_PAUSE_LIMIT: Duration = Duration::from_secs(30);
 /// Further peers wait until one of the others has gone (Tomcat's `server.tomcat.max-connections`).
 const MAX_CONNECTIONS: usize = 8192;
 /// The pause after a failed accept, which is usually a lack of file descriptors.
@@ -110,5 +112,5 @@ where
     B::Error: Into<BoxError>,
 {
     std::future::poll_fn(|context| service.poll_ready(context)).await?;
-    Ok(service.call(request.map(Body::wrap)).await?.map(Body::wrap))
+    Ok(service.call(request.map(|body| Body::wrap(body).limit_pauses(BODY_PAUSE_LIMIT))).await?.map(Body::wrap))
 }

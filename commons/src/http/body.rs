@@ -2,11 +2,13 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 
+use super::pause::PauseLimited;
 use crate::BoxError;
 
 type Boxed = Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>;
@@ -81,6 +83,19 @@ impl Body {
     #[must_use]
     pub fn try_clone(&self) -> Option<Self> {
         self.in_memory().map(Self::from)
+    }
+
+    /// The same body, which fails when its sender pauses for longer than `limit`.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime, if the body is a stream.
+    #[must_use]
+    pub fn limit_pauses(self, limit: Duration) -> Self {
+        match self.0 {
+            Kind::Stream(_) => Self::wrap(PauseLimited::new(self, limit)),
+            Kind::Empty | Kind::Full(_) => self,
+        }
     }
 
     /// Reads the body to its end, but no more than `limit` bytes.

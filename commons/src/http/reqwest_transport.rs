@@ -9,7 +9,8 @@ use super::{Body, TransportError, TransportErrorKind};
 use crate::BoxFuture;
 
 /// The default transport: a pooled reqwest client. Follows no redirect, re-sends nothing, adds no header of its own
-/// beyond what HTTP demands. Cheap to clone; clones share the pool.
+/// but `Accept: */*` where there is none and what HTTP demands. Refuses a path with dot segments. Cheap to clone;
+/// clones share the pool.
 #[derive(Clone)]
 pub struct ReqwestTransport {
     client: reqwest::Client,
@@ -82,7 +83,7 @@ impl Service<Request<Body>> for ReqwestTransport {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if let Some(error) = unsupported_scheme(request.uri()) {
+        if let Some(error) = unsupported_scheme(request.uri()).or_else(|| changed_on_the_way(request.uri())) {
             return Box::pin(std::future::ready(Err(error)));
         }
         let exchange = convert(request).map(|request| self.client.execute(request));
@@ -102,6 +103,19 @@ fn unsupported_scheme(uri: &::http::Uri) -> Option<TransportError> {
         None => "the URL is not absolute",
     };
     Some(TransportError::with_source(TransportErrorKind::Request, reason))
+}
+
+/// The URL type behind reqwest resolves dot segments and takes `\` for `/`, so that the server would be asked for
+/// another path than the caller decided on. Such a path is refused; what is only encoded differently is let through.
+fn changed_on_the_way(uri: &::http::Uri) -> Option<TransportError> {
+    let is_dot = |segment: &str| {
+        let segment = segment.to_ascii_lowercase().replace("%2e", ".");
+        segment == "." || segment == ".."
+    };
+    let path = uri.path();
+    let changed = path.contains('\\') || path.split('/').any(is_dot);
+    let reason = "the path has a `.` or `..` segment or a `\\`, which would change it on the way";
+    changed.then(|| TransportError::with_source(TransportErrorKind::Request, reason))
 }
 
 fn convert(request: Request<Body>) -> Result<reqwest::Request, TransportError> {
@@ -146,6 +160,18 @@ mod tests {
         let error = transport.send(request).await.unwrap_err();
         assert_eq!((error.kind(), error.to_string().as_str()), (TransportErrorKind::Connect, "connection refused"));
         assert!(error.never_sent() && !format!("{error:?}").contains("letmein"));
+    }
+
+    #[tokio::test]
+    async fn a_path_that_would_change_on_the_way_is_refused() {
+        let transport = SharedTransport::new(ReqwestTransport::new().unwrap());
+        for path in ["/a/../b", "/a/%2E%2e/b", "/a/.%2e", "/./a", "/a\\b"] {
+            let request = Request::get(format!("http://127.0.0.1:1{path}")).body(Body::empty()).unwrap();
+            let error = transport.send(request).await.unwrap_err();
+            assert_eq!(error.kind(), TransportErrorKind::Request, "{path}");
+        }
+        let request = Request::get("http://127.0.0.1:1/a/..b/c..").body(Body::empty()).unwrap();
+        assert_eq!(transport.send(request).await.unwrap_err().kind(), TransportErrorKind::Connect);
     }
 
     #[cfg(not(feature = "rustls"))]

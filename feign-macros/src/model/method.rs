@@ -193,12 +193,16 @@ fn signature_rules(signature: &Signature, errors: &mut Errors) -> Option<Type> {
     }
     match &signature.output {
         ReturnType::Default => {
-            errors.at(&signature.ident, "write the result, `-> vernal_feign::Result<..>`: a call over HTTP can fail");
+            let hint = "write the result, `-> vernal_feign::Result<..>` (with the facade `vernal::feign::Result<..>`): \
+                        a call over HTTP can fail";
+            errors.at(&signature.ident, hint);
             None
         }
         ReturnType::Type(_, ty) => {
             if let Type::ImplTrait(opaque) = &**ty {
-                errors.at(opaque, "write a named type: `Result<T, E>` with `E: From<vernal_feign::Error>`");
+                let hint = "write a named type: `Result<T, E>` with `E: From<vernal_feign::Error>` (with the facade \
+                            `vernal::feign::Error`)";
+                errors.at(opaque, hint);
             }
             Some((**ty).clone())
         }
