@@ -35,19 +35,19 @@ pub trait ErrorDecoder: Send + Sync + 'static {
     fn decode(&self, method: &MethodContext<'_>, response: &ErrorResponse) -> Decoded;
 }
 
-/// What an [`ErrorDecoder`] decided. The response stays in the [`Error`] whatever it is.
+/// What an [`ErrorDecoder`] decided. The response stays in the [`Error`](crate::Error) whatever it is.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Decoded {
     /// Ask the next decoder; the last one makes the ordinary error.
     Default,
-    /// An error with this cause, found again by [`Error::decoded`].
+    /// An error with this cause, found again by [`Error::decoded`](crate::Error::decoded).
     Typed(BoxError),
     /// An error that says that trying again makes sense, after the time or at once.
     Retry {
         /// How long to wait.
         after: Option<Duration>,
-        /// The cause, found again by [`Error::decoded`].
+        /// The cause, found again by [`Error::decoded`](crate::Error::decoded).
         cause: Option<BoxError>,
     },
     /// Not an error: the method returns the empty value of its type, as for a dismissed 404.

@@ -23,7 +23,7 @@ pub trait Interceptor: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// An error ends the call with [`ErrorKind::Interceptor`]; nothing is sent.
+    /// An error ends the call with [`ErrorKind::Interceptor`](crate::ErrorKind::Interceptor); nothing is sent.
     async fn intercept(&self, request: &mut Outgoing<'_>) -> Result<(), BoxError>;
 }
 
