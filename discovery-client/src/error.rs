@@ -108,8 +108,8 @@ pub enum Error {
         /// The property, or that it was stopped.
         reason: &'static str,
     },
-    /// The instance could not be taken out of the registry within the time limit; its lease will expire.
-    #[error("instance `{instance_id}` was not deregistered within {} ms", limit.as_millis())]
+    /// The registry did not confirm that the instance is gone, be it that it did not answer; its lease will expire.
+    #[error("registry did not confirm, in at most {} ms, that instance `{instance_id}` left", limit.as_millis())]
     NotDeregistered {
         /// The instance.
         instance_id: String,

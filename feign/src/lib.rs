@@ -165,4 +165,7 @@ pub use level::LogLevel;
 pub use options::CallOptions;
 pub use rest::RestClient;
 #[cfg(feature = "macros")]
-pub use vernal_feign_macros::*;
+pub use vernal_feign_macros::feign_client;
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub use vernal_feign_macros::feign_client_facade;

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HOST, RETRY_AFTER};
 use http::request::Parts as Head;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use serde::Deserialize;
@@ -128,7 +128,7 @@ impl Actuator {
             return problem(StatusCode::NOT_ACCEPTABLE, "No acceptable representation", path);
         };
         match (name, rest) {
-            ("", _) => document(media_type, &self.links()),
+            ("", _) => document(media_type, &self.links(&request.headers)),
             ("health", group) => match self.health(group) {
                 Some(health) => document(media_type, &health),
                 None => problem(StatusCode::NOT_FOUND, "No such health group", path),
@@ -146,12 +146,20 @@ impl Actuator {
         }
     }
 
-    fn links(&self) -> Value {
-        let base = &self.web.base_path;
+    /// Absolute, as the caller reached us (`EndpointLinksResolver`).
+    fn links(&self, headers: &HeaderMap) -> Value {
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+        let base = format!("http://{host}{}", self.web.base_path);
         let mut links = Map::new();
         links.insert("self".to_owned(), json!({"href": base, "templated": false}));
         for name in ENDPOINTS.into_iter().filter(|name| self.shows(name)) {
             links.insert(name.to_owned(), json!({"href": format!("{base}/{name}"), "templated": false}));
+            if name == "health" {
+                links.insert(
+                    "health-path".to_owned(),
+                    json!({"href": format!("{base}/health/{{*path}}"), "templated": true}),
+                );
+            }
         }
         json!({"_links": links})
     }
@@ -163,6 +171,7 @@ impl Actuator {
         match group {
             "liveness" | "readiness" => {}
             "" => {
+                health = json!({"groups": ["liveness", "readiness"], "status": "UP"});
                 if let Some(components) = self.parts.health() {
                     health["components"] = components;
                 }

@@ -19,7 +19,7 @@ async fn only_health_and_info_are_exposed_unless_the_settings_name_others() {
     let (_, running) = start(home.application().bus(broker.port())).await;
     let address = running.address();
     let health = get(address, "/actuator/health").await;
-    assert_eq!((health.status, health.body.as_str()), (200, r#"{"status":"UP"}"#));
+    assert_eq!((health.status, health.body.as_str()), (200, r#"{"groups":["liveness","readiness"],"status":"UP"}"#));
     assert_eq!(health.header("content-type"), Some(V3));
     let info = get(address, "/actuator/info").await;
     assert_eq!((info.status, info.body.as_str(), info.header("content-type")), (200, "{}", Some(V3)));
@@ -31,7 +31,9 @@ async fn only_health_and_info_are_exposed_unless_the_settings_name_others() {
     assert!(broker.published().is_empty());
     let links = get(address, "/actuator").await.json();
     let names: Vec<_> = links["_links"].as_object().unwrap().keys().cloned().collect();
-    assert_eq!(names, ["self", "health", "info"]);
+    assert_eq!(names, ["self", "health", "health-path", "info"]);
+    let href = links["_links"]["health"]["href"].as_str().unwrap();
+    assert!(href.starts_with("http://") && href.ends_with("/actuator/health"), "{href}");
     assert_serves(address).await;
     running.stop().await;
     broker.stop().await;
@@ -82,7 +84,7 @@ async fn endpoints_can_be_moved_and_lie_beside_the_applications_paths() {
     for (base, health, other) in [("/manage", "/manage/health", "/actuator/health"), ("/", "/health", "/healthy")] {
         let application = home.application().property("management.endpoints.web.base-path", base);
         let (_, running) = start(application).await;
-        assert_eq!(get(running.address(), health).await.body, r#"{"status":"UP"}"#);
+        assert_eq!(get(running.address(), health).await.body, r#"{"groups":["liveness","readiness"],"status":"UP"}"#);
         assert_eq!(get(running.address(), other).await.body, "hello");
         assert_serves(running.address()).await;
         running.stop().await;
