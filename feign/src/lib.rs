@@ -89,7 +89,7 @@
 //! | 2.3 | an argument without annotation becomes a body, and a GET a POST | refused |
 //! | 2.4 | path values that look encoded pass as they are, `/` is kept, `..` is sent, absent is empty | a value is one segment and always encoded (`#[path(encoded)]`, `#[path(rest)]`, `decode-slash`), dot segments are refused, empty needs `allow_empty`; numbers and dates print as in Rust |
 //! | 2.5 | the same for query values; `""` and `[]` send a bare name; arrays are always CSV; a record as query map sends nothing | always encoded, `""` is `k=`, `[]` sends nothing, arrays are lists, every struct is sent, nested as `a.b` and `items[0].id` |
-//! | 2.6 | levels of headers add up; illegal characters fail in the transport | the higher level replaces; illegal and non-ASCII characters are [`ErrorKind::InvalidHeader`] |
+//! | 2.6 | levels of headers add up; illegal characters fail in the transport | the higher level replaces; control characters are [`ErrorKind::InvalidHeader`]; what is not ASCII is sent as UTF-8, as Java does |
 //! | 2.8 | a null body is an error; texts in other charsets | no body; UTF-8 only |
 //! | 2.10 | the host of a URI argument is taken for a service | only if it is the client's own |
 //! | 2.13 | 204 is `null` for every type; the body of a dismissed 404 is decoded; a body that ends early is accepted | an empty list, map, text, `false`, `None`, or an error for other types; the empty value; an error |

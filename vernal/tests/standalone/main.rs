@@ -95,7 +95,10 @@ fn build(folder: &Path) -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     std::fs::create_dir(folder.join("src")).unwrap();
     let manifest = MANIFEST.replace("{vernal}", env!("CARGO_MANIFEST_DIR"));
-    std::fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+    // With the workspace's profiles most of what it needs has been built already.
+    let ours = std::fs::read_to_string(workspace.join("Cargo.toml")).unwrap();
+    let profiles = &ours[ours.find("[profile.dev]").unwrap()..];
+    std::fs::write(folder.join("Cargo.toml"), manifest + profiles).unwrap();
     std::fs::copy(workspace.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
     std::fs::copy(workspace.join("examples/readme.rs"), folder.join("src/main.rs")).unwrap();
     let target = target_folder();
