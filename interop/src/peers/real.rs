@@ -126,11 +126,13 @@ fn arguments(peer: Peer, repo: &Path) -> Vec<String> {
             ],
         ),
         Peer::SecuredConfig => words("config-server", &["--spring.profiles.active=native,aes,secured"]),
-        Peer::PassthroughConfig => words("config-server", &["--spring.profiles.active=native,aes,passthrough"]),
+        Peer::PassthroughConfig => words("config-server", &["--spring.profiles.active=native,passthrough"]),
         Peer::KeyStoreConfig => words("config-server", &["--spring.profiles.active=native,rsa"]),
         Peer::StrictConfig => {
             let repo = format!("--interop.config-repo={}", repo.join("strict").display());
-            words("config-server", &[&repo, "--spring.cloud.config.server.accept-empty=false"])
+            // Its health check asks for an application that it does not know.
+            let healthy = "--spring.cloud.config.server.health.enabled=false";
+            words("config-server", &[&repo, "--spring.cloud.config.server.accept-empty=false", healthy])
         }
     }
 }
@@ -201,7 +203,11 @@ impl Peers for Real {
 
     async fn start(&self, peer: Peer) -> Outcome {
         let arguments = arguments(peer, &self.repo);
-        self.command(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        if let Err(error) = self.command(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await {
+            // It may run and not be healthy; the reason that is told is the first one.
+            drop(self.command(&["kill", peer.name()]).await);
+            return Err(error);
+        }
         match Peer::USUAL.contains(&peer) {
             true => self.changed().remove(&peer),
             false => self.changed().insert(peer),
