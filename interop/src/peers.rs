@@ -31,6 +31,8 @@ pub enum Peer {
     Order,
     /// One more instance of it.
     SecondOrder,
+    /// A user service at servers of ours, started by [`Peers::start_at`].
+    UserAtOurs,
     /// A service outside of the registry that lets `%2F` and `%5C` into its paths.
     Solidus,
     /// A config server that asks for a name and a password ([`CREDENTIALS`]).
@@ -55,6 +57,8 @@ pub enum Capability {
     Tomcat,
     /// A Feign client that is not ours.
     JavaFeign,
+    /// [`Peer::UserAtOurs`].
+    SpringServices,
 }
 
 /// A request as a peer saw it.
@@ -144,6 +148,9 @@ pub trait Peers: Send + Sync {
     /// Starts a peer, again or for the first time; a peer that was stopped listens where it did.
     async fn start(&self, peer: Peer) -> Outcome;
 
+    /// Starts a peer at the servers of somebody else.
+    async fn start_at(&self, peer: Peer, servers: &dyn Peers) -> Outcome;
+
     /// Ends a peer as SIGTERM does.
     async fn stop(&self, peer: Peer) -> Outcome;
 
@@ -168,6 +175,7 @@ impl Peer {
             Self::User => "user-service",
             Self::Order => "order-service",
             Self::SecondOrder => "order-second",
+            Self::UserAtOurs => "user-at-ours",
             Self::Solidus => "order-solidus",
             Self::SecuredConfig => "config-secured",
             Self::PassthroughConfig => "config-passthrough",
@@ -185,6 +193,7 @@ impl Capability {
             Self::KeyStore => "a config server with a key store",
             Self::Tomcat => "Tomcat",
             Self::JavaFeign => "a Feign client in Java",
+            Self::SpringServices => "a service of Spring that can join our servers",
         }
     }
 }

@@ -4,6 +4,7 @@ mod bus;
 mod config;
 mod discovery;
 mod feign;
+mod theirs;
 
 use std::fmt;
 use std::future::Future;
@@ -82,10 +83,12 @@ scenarios! {
     Config "config-unauthorized" config::unauthorized;
     Config "config-not-found" config::not_found;
     Config "config-server-restarts" config::server_restarts;
+    Config "config-theirs-reads-ours" theirs::reads_our_config_server | SpringServices;
     Discovery "discovery-both-ways" discovery::both_ways => smoke;
     Discovery "discovery-instance-stops" discovery::instance_stops;
     Discovery "discovery-instance-is-killed" discovery::instance_is_killed => smoke;
     Discovery "discovery-registry-restarts" discovery::registry_restarts;
+    Discovery "discovery-theirs-at-ours" theirs::registers_at_our_registry | SpringServices;
     Feign "feign-values" feign::values => smoke;
     Feign "feign-solidus-is-refused" feign::solidus_is_refused | Tomcat;
     Feign "feign-solidus-let-through" feign::solidus_let_through | Tomcat;
@@ -98,6 +101,7 @@ scenarios! {
     Bus "bus-acks" bus::acks => smoke;
     Bus "bus-broker-restarts" bus::broker_restarts;
     Bus "bus-fifty-at-once" bus::fifty_at_once => smoke;
+    Bus "bus-theirs-on-ours" theirs::joins_our_broker | SpringServices;
 }
 
 impl Scenario {

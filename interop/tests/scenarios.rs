@@ -31,10 +31,12 @@ tests! {
     unauthorized "config-unauthorized";
     not_found "config-not-found";
     config_server_restarts "config-server-restarts";
+    theirs_reads_ours "config-theirs-reads-ours";
     both_ways "discovery-both-ways";
     instance_stops "discovery-instance-stops";
     instance_is_killed "discovery-instance-is-killed";
     registry_restarts "discovery-registry-restarts";
+    theirs_at_ours "discovery-theirs-at-ours";
     feign_values "feign-values";
     solidus_is_refused "feign-solidus-is-refused";
     solidus_let_through "feign-solidus-let-through";
@@ -47,6 +49,7 @@ tests! {
     acks "bus-acks";
     broker_restarts "bus-broker-restarts";
     fifty_at_once "bus-fifty-at-once";
+    theirs_on_ours "bus-theirs-on-ours";
 }
 
 async fn run(name: &str) {

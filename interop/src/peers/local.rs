@@ -165,7 +165,7 @@ impl Peers for Local {
 
     fn can(&self, capability: Capability) -> bool {
         match capability {
-            Capability::KeyStore | Capability::Tomcat | Capability::JavaFeign => false,
+            Capability::KeyStore | Capability::Tomcat | Capability::JavaFeign | Capability::SpringServices => false,
         }
     }
 
@@ -260,8 +260,14 @@ impl Peers for Local {
             Peer::Config | Peer::SecuredConfig | Peer::PassthroughConfig | Peer::StrictConfig => {
                 self.start_config(peer).await
             }
-            Peer::Solidus | Peer::KeyStoreConfig => Err(format!("the testkit has no {}", peer.name()).into()),
+            Peer::UserAtOurs | Peer::Solidus | Peer::KeyStoreConfig => {
+                Err(format!("the testkit has no {}", peer.name()).into())
+            }
         }
+    }
+
+    async fn start_at(&self, peer: Peer, _: &dyn Peers) -> Outcome {
+        Err(format!("the testkit has no {}", peer.name()).into())
     }
 
     async fn stop(&self, peer: Peer) -> Outcome {

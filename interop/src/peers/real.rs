@@ -94,6 +94,19 @@ impl Real {
         Ok(())
     }
 
+    async fn run_peer(&self, peer: Peer, arguments: Vec<String>) -> Outcome {
+        if let Err(error) = self.command(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await {
+            // It may run and not be healthy; the reason that is told is the first one.
+            drop(self.command(&["kill", peer.name()]).await);
+            return Err(error);
+        }
+        match Peer::USUAL.contains(&peer) {
+            true => self.changed().remove(&peer),
+            false => self.changed().insert(peer),
+        };
+        Ok(())
+    }
+
     fn changed(&self) -> MutexGuard<'_, BTreeSet<Peer>> {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -117,6 +130,7 @@ fn arguments(peer: Peer, repo: &Path) -> Vec<String> {
             vec!["start".to_owned(), peer.name().to_owned()]
         }
         Peer::SecondOrder => words("order-service", &[]),
+        Peer::UserAtOurs => words("user-service", &[]),
         Peer::Solidus => words(
             "order-service",
             &[
@@ -151,7 +165,7 @@ impl Peers for Real {
 
     fn can(&self, capability: Capability) -> bool {
         match capability {
-            Capability::KeyStore | Capability::Tomcat | Capability::JavaFeign => true,
+            Capability::KeyStore | Capability::Tomcat | Capability::JavaFeign | Capability::SpringServices => true,
         }
     }
 
@@ -202,17 +216,15 @@ impl Peers for Real {
     }
 
     async fn start(&self, peer: Peer) -> Outcome {
-        let arguments = arguments(peer, &self.repo);
-        if let Err(error) = self.command(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await {
-            // It may run and not be healthy; the reason that is told is the first one.
-            drop(self.command(&["kill", peer.name()]).await);
-            return Err(error);
-        }
-        match Peer::USUAL.contains(&peer) {
-            true => self.changed().remove(&peer),
-            false => self.changed().insert(peer),
-        };
-        Ok(())
+        self.run_peer(peer, arguments(peer, &self.repo)).await
+    }
+
+    async fn start_at(&self, peer: Peer, servers: &dyn Peers) -> Outcome {
+        let mut arguments = arguments(peer, &self.repo);
+        arguments.push(format!("--spring.cloud.config.uri={}", servers.url(Peer::Config)?));
+        arguments.push(format!("--eureka.client.service-url.defaultZone={}", servers.url(Peer::Registry)?));
+        arguments.push(format!("--spring.rabbitmq.port={}", servers.broker_port()));
+        self.run_peer(peer, arguments).await
     }
 
     async fn stop(&self, peer: Peer) -> Outcome {

@@ -12,7 +12,7 @@ use crate::peers::{BusEvent, Mark, Peer, Peers};
 use crate::web::Web;
 
 const REFRESH: &str = "RefreshRemoteApplicationEvent";
-const ACK: &str = "AckRemoteApplicationEvent";
+pub(super) const ACK: &str = "AckRemoteApplicationEvent";
 /// An event has done its work everywhere within this.
 const DONE: Duration = Duration::from_secs(30);
 /// The bus is joined again within this: the longest pause between two tries is 30 s.
@@ -24,7 +24,7 @@ const MANY: usize = 50;
 
 /// A refresh that a peer asks for reaches us, and it sees our ack.
 pub(super) async fn theirs_refreshes_ours(peers: &dyn Peers) -> Outcome {
-    let ours = joined(peers, "interop-theirs").await?;
+    let ours = on_the_bus(peers, "interop-theirs").await?;
     let mark = peers.mark(Peer::Order).await?;
     let text = greet(peers)?;
     post(&format!("{}/actuator/busrefresh", peers.url(Peer::Order)?)).await?;
@@ -38,7 +38,7 @@ pub(super) async fn theirs_refreshes_ours(peers: &dyn Peers) -> Outcome {
 
 /// A refresh that we are asked for reaches the peers.
 pub(super) async fn ours_refreshes_theirs(peers: &dyn Peers) -> Outcome {
-    let ours = joined(peers, "interop-publisher").await?;
+    let ours = on_the_bus(peers, "interop-publisher").await?;
     let mark = peers.mark(Peer::Order).await?;
     let text = greet(peers)?;
     post(&format!("{}/actuator/busrefresh", ours.url())).await?;
@@ -57,7 +57,7 @@ pub(super) async fn ours_refreshes_theirs(peers: &dyn Peers) -> Outcome {
 
 /// One service, one instance, all: only who is meant is refreshed, whoever asks.
 pub(super) async fn destinations(peers: &dyn Peers) -> Outcome {
-    let ours = joined(peers, "interop-addressed").await?;
+    let ours = on_the_bus(peers, "interop-addressed").await?;
     quiet(peers).await?;
     let (order, user) = (peers.url(Peer::Order)?, peers.url(Peer::User)?);
     let port = |url: &str| url.rsplit(':').next().unwrap_or_default().to_owned();
@@ -130,7 +130,7 @@ pub(super) async fn acks(peers: &dyn Peers) -> Outcome {
 
 /// The broker is away: a change made meanwhile is visible when it is back, without any event.
 pub(super) async fn broker_restarts(peers: &dyn Peers) -> Outcome {
-    let ours = joined(peers, "interop-survivor").await?;
+    let ours = on_the_bus(peers, "interop-survivor").await?;
     peers.stop(Peer::Broker).await?;
     let text = greet(peers)?;
     let refresh = format!("{}/actuator/busrefresh", ours.url());
@@ -150,7 +150,7 @@ pub(super) async fn broker_restarts(peers: &dyn Peers) -> Outcome {
     within(JOINED, async || {
         let text = greet(peers)?;
         Web::new()?.post(&refresh).await.expect(204, "busrefresh with the broker back")?;
-        within(Duration::from_secs(3), async || says(peers, Peer::Order, &text).await).await
+        within(Duration::from_secs(3), async || says(&peers.url(Peer::Order)?, &text).await).await
     })
     .await?;
     let mark = peers.mark(Peer::Order).await?;
@@ -194,21 +194,26 @@ pub(super) async fn fifty_at_once(peers: &dyn Peers) -> Outcome {
 }
 
 /// A service of ours that is on the bus.
-async fn joined(peers: &dyn Peers, name: &str) -> Outcome<Ours> {
+async fn on_the_bus(peers: &dyn Peers, name: &str) -> Outcome<Ours> {
     let ours = Ours::start(peers, name, &[]).await?;
     settled(&ours, peers).await?;
     Ok(ours)
 }
 
-/// Waits until our service hears the bus: a refresh of its own comes back.
+/// Waits until our service and the peers hear the bus.
 async fn settled(ours: &Ours, peers: &dyn Peers) -> Outcome {
     let text = greet(peers)?;
-    let url = format!("{}/actuator/busrefresh", ours.url());
-    within(JOINED, async || Web::new()?.post(&url).await.expect(204, "busrefresh at ours").map(drop)).await?;
+    joined(ours).await?;
     for peer in [Peer::Order, Peer::User] {
         theirs_says(peers, peer, &text).await?;
     }
     ours_says(ours, &text).await
+}
+
+/// Waits until our service can publish: it subscribes before.
+pub(super) async fn joined(ours: &Ours) -> Outcome {
+    let url = format!("{}/actuator/busrefresh", ours.url());
+    within(JOINED, async || Web::new()?.post(&url).await.expect(204, "busrefresh at ours").map(drop)).await
 }
 
 /// Waits until nobody fetches settings: what made a greeting visible may have been a node's own catching up, and the
@@ -224,7 +229,7 @@ async fn quiet(peers: &dyn Peers) -> Outcome {
 }
 
 /// Changes the greeting of all services in the config repository; gives the new one.
-fn greet(peers: &dyn Peers) -> Outcome<String> {
+pub(super) fn greet(peers: &dyn Peers) -> Outcome<String> {
     let text = format!("Hello {}", uuid_like());
     let file = std::fs::read_to_string(peers.config_repo().join("application.yml"))?;
     let lines = file.lines().map(|line| match line.starts_with("  message: ") {
@@ -244,19 +249,21 @@ async fn post(url: &str) -> Outcome {
     Web::new()?.post(url).await.expect(204, url).map(drop)
 }
 
-async fn ours_says(ours: &Ours, text: &str) -> Outcome {
+pub(super) async fn ours_says(ours: &Ours, text: &str) -> Outcome {
     within(DONE, async || Side::Ours.same("our greeting", text, ours.greeting()?.as_str())).await?;
     let shown = Web::new()?.get(&format!("{}/welcome", ours.url())).await.text;
     Side::Ours.same("what we answer to /welcome", text, shown.as_str())
 }
 
 async fn theirs_says(peers: &dyn Peers, peer: Peer, text: &str) -> Outcome {
-    within(DONE, async || says(peers, peer, text).await).await
+    within(DONE, async || says(&peers.url(peer)?, text).await).await
 }
 
-async fn says(peers: &dyn Peers, peer: Peer, text: &str) -> Outcome {
-    let shown = Web::new()?.get(&format!("{}/welcome", peers.url(peer)?)).await.text;
-    Side::Peer.same(format!("what {} answers to /welcome", peer.name()), text, shown.as_str())
+/// The service at this URL greets so.
+pub(super) async fn says(url: &str, text: &str) -> Outcome {
+    let url = format!("{url}/welcome");
+    let shown = Web::new()?.get(&url).await.text;
+    Side::Peer.same(url, text, shown.as_str())
 }
 
 /// Waits for an ack from a node whose id starts so.

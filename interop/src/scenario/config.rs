@@ -20,7 +20,7 @@ const SOON: Duration = Duration::from_secs(15);
 
 /// Key, text in the file, what Spring makes of it. Odd scalars are those that YAML 1.1 or a reader may take for
 /// something else (config.md, recordings `config/http`).
-const SCALARS: &[(&str, &str, &str)] = &[
+pub(super) const SCALARS: &[(&str, &str, &str)] = &[
     ("text", "plain", "plain"),
     ("zip", "'01234'", "01234"),
     ("number", "42", "42"),
@@ -89,11 +89,7 @@ pub(super) async fn labels(peers: &dyn Peers) -> Outcome {
 
 /// Lists and scalars of all kinds are what the server says they are.
 pub(super) async fn values(peers: &dyn Peers) -> Outcome {
-    let mut text = String::from("interop:\n");
-    for (key, yaml, _) in SCALARS.iter().filter(|(key, ..)| !key.contains('[')) {
-        text.push_str(&format!("  {key}: {yaml}\n"));
-    }
-    text.push_str("  list:\n    - one\n    - 2\n    - 'three, four'\n  people:\n    - name: Ada\n    - name: Bob\n");
+    let mut text = scalars();
     text.push_str("  refers: ${interop.text}-${interop.absent:default}\n");
     write(peers, "interop-values.yml", &text)?;
     let settings = load(&peers.url(Peer::Config)?, "interop-values", &[]).await??;
@@ -229,6 +225,14 @@ pub(super) async fn server_restarts(peers: &dyn Peers) -> Outcome {
     Side::Peer.same("the last request", last, targets.last().cloned())?;
     ours.stop().await;
     Ok(())
+}
+
+/// [`SCALARS`] as YAML below `interop`.
+pub(super) fn scalars() -> String {
+    let plain = SCALARS.iter().filter(|(key, ..)| !key.contains('['));
+    let lines: String = plain.map(|(key, yaml, _)| format!("  {key}: {yaml}\n")).collect();
+    let lists = "  list:\n    - one\n    - 2\n    - 'three, four'\n  people:\n    - name: Ada\n    - name: Bob\n";
+    format!("interop:\n{lines}{lists}")
 }
 
 /// Writes a file of the config repository.
