@@ -1,5 +1,4 @@
 //! An AMQP broker that stands in for RabbitMQ: `cargo run --example broker [-- --spring.rabbitmq.port=5672]`.
-#![expect(clippy::print_stdout, reason = "a program says where it listens")]
 
 use std::process::ExitCode;
 
@@ -9,17 +8,18 @@ use vernal_testkit::broker::Broker;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    program::log();
-    program::exit("broker", run().await)
+    program::run("broker", run).await
 }
 
-async fn run() -> Result<(), BoxError> {
-    let settings = program::settings("broker").await?;
-    let port = program::port(&settings, "spring.rabbitmq.port", 5672)?;
-    let broker = Broker::builder().port(port).start().await?;
-    println!("broker: amqp://127.0.0.1:{} (guest/guest)", broker.port());
+async fn run(arguments: Vec<String>) -> Result<(), BoxError> {
+    const PORT: &str = "spring.rabbitmq.port";
+    let settings = program::settings("broker", arguments).await?;
+    let port = program::port(&settings, PORT, 5672)?;
+    let broker = program::listening(Broker::builder().port(port).start().await, port, PORT)?;
+    program::say(&format!("broker: amqp://127.0.0.1:{} (guest/guest)", broker.port()));
     program::told_to_stop().await?;
-    println!("broker: {} queues and {} connections are left", broker.queues().len(), broker.connections().len());
+    let (queues, connections) = (broker.queues().len(), broker.connections().len());
+    program::say(&format!("broker: {queues} queues and {connections} connections are left"));
     broker.stop().await;
     Ok(())
 }

@@ -12,16 +12,11 @@ use vernal_examples::{catalog, program};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    program::log();
-    program::exit("catalog-service", run().await)
+    program::run("catalog-service", run).await
 }
 
-async fn run() -> Result<(), BoxError> {
-    let app = Application::builder()
-        .directory(folder_of("catalog-service"))
-        .args(std::env::args().skip(1))
-        .bootstrap()
-        .await?;
+async fn run(arguments: Vec<String>) -> Result<(), BoxError> {
+    let app = Application::builder().directory(folder_of("catalog-service")).args(arguments).bootstrap().await?;
     let routes = catalog::routes(&app)?;
     app.serve(routes).await?;
     Ok(())

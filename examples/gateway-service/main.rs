@@ -12,16 +12,11 @@ use vernal_examples::{gateway, program};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    program::log();
-    program::exit("gateway-service", run().await)
+    program::run("gateway-service", run).await
 }
 
-async fn run() -> Result<(), BoxError> {
-    let app = Application::builder()
-        .directory(folder_of("gateway-service"))
-        .args(std::env::args().skip(1))
-        .bootstrap()
-        .await?;
+async fn run(arguments: Vec<String>) -> Result<(), BoxError> {
+    let app = Application::builder().directory(folder_of("gateway-service")).args(arguments).bootstrap().await?;
     let routes = gateway::service(&app)?;
     app.serve(routes).await?;
     Ok(())

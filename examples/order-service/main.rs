@@ -12,13 +12,11 @@ use vernal_examples::{order, program};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    program::log();
-    program::exit("order-service", run().await)
+    program::run("order-service", run).await
 }
 
-async fn run() -> Result<(), BoxError> {
-    let app =
-        Application::builder().directory(folder_of("order-service")).args(std::env::args().skip(1)).bootstrap().await?;
+async fn run(arguments: Vec<String>) -> Result<(), BoxError> {
+    let app = Application::builder().directory(folder_of("order-service")).args(arguments).bootstrap().await?;
     let routes = order::service(&app).await?;
     app.serve(routes).await?;
     Ok(())

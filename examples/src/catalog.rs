@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
-use axum::http::Uri;
+use axum::extract::{OriginalUri, State};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use vernal::Application;
 use vernal::config::Live;
 
-use crate::problem::{Problem, no_route};
+use crate::problem::{InPath, Problem, answered};
 
 /// A product on sale.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,7 +46,7 @@ pub fn routes(app: &Application) -> Result<Router, vernal::Error> {
         .route("/catalogs/{product_id}", get(one))
         .with_state(catalog)
         .merge(greeting);
-    Ok(Router::new().nest("/catalog-service", routes.clone()).merge(routes).fallback(no_route))
+    Ok(answered(Router::new().nest("/catalog-service", routes.clone()).merge(routes)))
 }
 
 async fn all(State(catalog): State<Live<Catalog>>) -> Json<Vec<Product>> {
@@ -56,8 +55,8 @@ async fn all(State(catalog): State<Live<Catalog>>) -> Json<Vec<Product>> {
 
 async fn one(
     State(catalog): State<Live<Catalog>>,
-    Path(product_id): Path<String>,
-    uri: Uri,
+    InPath(product_id): InPath<String>,
+    OriginalUri(uri): OriginalUri,
 ) -> Result<Json<Product>, Problem> {
     let catalog: Arc<Catalog> = catalog.get();
     let product = catalog.products.iter().find(|product| product.product_id == product_id);

@@ -9,6 +9,8 @@ use vernal::Application;
 use vernal::commons::property::PropertyResolver;
 use vernal::config::{Live, Settings};
 
+use crate::datasource;
+
 /// `greeting.*` of the settings.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -40,13 +42,14 @@ async fn welcome(State(about): State<About>) -> String {
 /// Which settings are there; of secrets only that they are.
 async fn health_check(State(about): State<About>) -> Json<Value> {
     let shown = |name: &str| about.settings.property(name).ok().flatten();
+    let without_login = |name: &str| shown(name).map(|url| datasource::without_login(&url));
     let masked = |name: &str| shown(name).map(|_| "***");
     Json(json!({
         "service": shown("spring.application.name"),
         "port": shown("local.server.port").or_else(|| shown("server.port")),
         "greeting.message": shown("greeting.message"),
-        "order_service.url": shown("order_service.url"),
-        "spring.datasource.url": shown("spring.datasource.url"),
+        "order_service.url": without_login("order_service.url"),
+        "spring.datasource.url": without_login("spring.datasource.url"),
         "spring.datasource.password": masked("spring.datasource.password"),
         "token.secret": masked("token.secret"),
     }))

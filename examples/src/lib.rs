@@ -5,6 +5,7 @@
 //! shows what they can do ([`story`]).
 
 pub mod catalog;
+pub mod datasource;
 pub mod estate;
 pub mod gateway;
 pub mod greeting;

@@ -3,18 +3,20 @@
 use std::fmt;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
-use axum::http::{StatusCode, Uri};
+use axum::extract::{OriginalUri, State};
+use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use vernal::Application;
 use vernal::commons::chain::Chain;
+use vernal::feign::ErrorKind;
 use vernal::prelude::*;
+use vernal::{Application, BoxError};
 
 use crate::catalog::Product;
-use crate::problem::{JsonBody, Problem, no_route};
+use crate::datasource;
+use crate::problem::{InPath, JsonBody, Problem, answered};
 
 mod store;
 
@@ -88,8 +90,8 @@ impl fmt::Debug for Orders {
 /// # Errors
 ///
 /// If the settings lack `spring.datasource.url` or the database cannot be opened.
-pub async fn service(app: &Application) -> Result<Router, Box<dyn std::error::Error + Send + Sync>> {
-    let url = app.settings().get("spring.datasource.url")?.ok_or("`spring.datasource.url` is not set")?;
+pub async fn service(app: &Application) -> Result<Router, BoxError> {
+    let url = datasource::url(app.settings())?;
     let orders = Orders {
         store: OrderStore::open(&url).await?,
         catalog: Arc::new(app.feign::<CatalogClientFeign>()?),
@@ -98,7 +100,7 @@ pub async fn service(app: &Application) -> Result<Router, Box<dyn std::error::Er
     };
     let routes = routes(orders).merge(crate::greeting::routes(app)?);
     let both = Router::new().nest("/order-service", routes.clone()).nest("/order_service", routes.clone());
-    Ok(both.merge(routes).fallback(no_route))
+    Ok(answered(both.merge(routes)))
 }
 
 /// The REST routes over `orders`.
@@ -108,16 +110,16 @@ pub fn routes(orders: Orders) -> Router {
 
 async fn list(
     State(orders): State<Orders>,
-    Path(user_id): Path<String>,
-    uri: Uri,
+    InPath(user_id): InPath<String>,
+    OriginalUri(uri): OriginalUri,
 ) -> Result<Json<Vec<Order>>, Problem> {
     orders.store.of_user(&user_id).await.map(Json).map_err(|error| Problem::internal(&error, &uri))
 }
 
 async fn create(
     State(orders): State<Orders>,
-    Path(user_id): Path<String>,
-    uri: Uri,
+    InPath(user_id): InPath<String>,
+    OriginalUri(uri): OriginalUri,
     JsonBody(new): JsonBody<NewOrder>,
 ) -> Result<(StatusCode, Json<Order>), Problem> {
     if new.qty == 0 {
@@ -129,11 +131,17 @@ async fn create(
         tracing::warn!(error = %Chain(error), what, "order could not be checked");
         Problem::new(StatusCode::BAD_GATEWAY, format!("the {what} service could not be asked"), &uri)
     };
+    let no_user = || Problem::not_found(format!("no user `{user_id}`"), &uri);
     orders.users.check(&user_id).await.map_err(|error| match error.status() {
-        Some(StatusCode::NOT_FOUND) => Problem::not_found(format!("no user `{user_id}`"), &uri),
+        Some(StatusCode::NOT_FOUND) => no_user(),
+        _ if cannot_be_asked_for(&error) => no_user(),
         _ => asked("user", &error),
     })?;
-    if orders.catalog.product(&new.product_id).await.map_err(|error| asked("catalog", &error))?.is_none() {
+    let product = match orders.catalog.product(&new.product_id).await {
+        Err(error) if cannot_be_asked_for(&error) => None,
+        product => product.map_err(|error| asked("catalog", &error))?,
+    };
+    if product.is_none() {
         return Err(Problem::not_found(format!("no product `{}`", new.product_id), &uri));
     }
     let order = Order {
@@ -147,4 +155,9 @@ async fn create(
     };
     orders.store.insert(&user_id, &order).await.map_err(|error| Problem::internal(&error, &uri))?;
     Ok((StatusCode::CREATED, Json(order)))
+}
+
+/// Whether the key is nothing that a path can hold (empty, `..`, endless), so nobody was asked and nothing has it.
+fn cannot_be_asked_for(error: &vernal::feign::Error) -> bool {
+    matches!(error.kind(), ErrorKind::InvalidPathValue | ErrorKind::InvalidUrl) && error.is_sent() == Some(false)
 }

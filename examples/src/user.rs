@@ -3,21 +3,23 @@
 use std::fmt;
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{OriginalUri, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
-use vernal::Application;
 use vernal::commons::chain::Chain;
 use vernal::config::Settings;
 use vernal::feign::RestClient;
 use vernal::prelude::*;
+use vernal::{Application, BoxError};
 
+use crate::datasource;
 use crate::order::Order;
-use crate::problem::{JsonBody, Problem, no_route};
+use crate::problem::{InPath, InQuery, JsonBody, Problem, answered};
 
 mod errors;
 mod password;
@@ -56,8 +58,16 @@ struct NewUser {
     email: String,
     #[serde(default)]
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "hidden")]
     pwd: String,
+}
+
+/// A string that no error shows.
+fn hidden<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::String(text) => Ok(text),
+        _ => Err(serde::de::Error::custom("`pwd` must be a string")),
+    }
 }
 
 /// What the user service asks of the order service.
@@ -97,8 +107,8 @@ struct Via {
 /// # Errors
 ///
 /// If the settings lack `spring.datasource.url` or the database cannot be opened.
-pub async fn service(app: &Application) -> Result<Router, Box<dyn std::error::Error + Send + Sync>> {
-    let url = app.settings().get("spring.datasource.url")?.ok_or("`spring.datasource.url` is not set")?;
+pub async fn service(app: &Application) -> Result<Router, BoxError> {
+    let url = datasource::url(app.settings())?;
     let users = Users {
         store: UserStore::open(&url).await?,
         orders: Arc::new(app.feign::<OrderServiceClientFeign>()?),
@@ -106,7 +116,7 @@ pub async fn service(app: &Application) -> Result<Router, Box<dyn std::error::Er
         settings: app.settings().clone(),
     };
     let routes = routes(users).merge(crate::greeting::routes(app)?);
-    Ok(Router::new().nest("/user-service", routes.clone()).merge(routes).fallback(no_route))
+    Ok(answered(Router::new().nest("/user-service", routes.clone()).merge(routes)))
 }
 
 /// The REST routes over `users`.
@@ -120,7 +130,7 @@ pub fn routes(users: Users) -> Router {
 
 async fn create(
     State(users): State<Users>,
-    uri: Uri,
+    OriginalUri(uri): OriginalUri,
     JsonBody(new): JsonBody<NewUser>,
 ) -> Result<(StatusCode, Json<User>), Problem> {
     let wrong: Vec<_> =
@@ -132,18 +142,28 @@ async fn create(
         let rules = "`email` needs an `@`, `name` must not be blank, `pwd` has at least 8 characters";
         return Err(Problem::bad_request(format!("invalid: {}; {rules}", wrong.join(", ")), &uri));
     }
+    // Before the password is hashed, which is dear. Two at once: the database decides below.
+    match users.store.is_taken(&new.email).await {
+        Ok(false) => {}
+        Ok(true) => return Err(refused(&StoreError::EmailTaken(new.email), &uri)),
+        Err(error) => return Err(refused(&error, &uri)),
+    }
     let user = User { user_id: Uuid::new_v4().to_string(), email: new.email, name: new.name };
     let hashed = tokio::task::spawn_blocking(move || PasswordHash::new(&new.pwd)).await;
     let password =
         hashed.map_err(|error| Problem::internal(&error, &uri))?.map_err(|error| Problem::internal(&error, &uri))?;
-    match users.store.insert(&user, &password).await {
-        Ok(()) => Ok((StatusCode::CREATED, Json(user))),
-        Err(error @ StoreError::EmailTaken(_)) => Err(Problem::new(StatusCode::CONFLICT, error.to_string(), &uri)),
-        Err(error) => Err(Problem::internal(&error, &uri)),
+    users.store.insert(&user, &password).await.map_err(|error| refused(&error, &uri))?;
+    Ok((StatusCode::CREATED, Json(user)))
+}
+
+fn refused(error: &StoreError, uri: &Uri) -> Problem {
+    match error {
+        StoreError::EmailTaken(_) => Problem::new(StatusCode::CONFLICT, error.to_string(), uri),
+        StoreError::Url(_) | StoreError::Database { .. } => Problem::internal(error, uri),
     }
 }
 
-async fn all(State(users): State<Users>, uri: Uri) -> Result<Json<Vec<User>>, Problem> {
+async fn all(State(users): State<Users>, OriginalUri(uri): OriginalUri) -> Result<Json<Vec<User>>, Problem> {
     users.store.all().await.map(Json).map_err(|error| Problem::internal(&error, &uri))
 }
 
@@ -151,8 +171,8 @@ async fn all(State(users): State<Users>, uri: Uri) -> Result<Json<Vec<User>>, Pr
 async fn one(
     State(users): State<Users>,
     method: Method,
-    Path(user_id): Path<String>,
-    uri: Uri,
+    InPath(user_id): InPath<String>,
+    OriginalUri(uri): OriginalUri,
 ) -> Result<Response, Problem> {
     let user = find(&users, &user_id, &uri).await?;
     if method == Method::HEAD {
@@ -166,9 +186,9 @@ async fn one(
 /// Feign client; `wrong` shows what the error decoder makes of a 404.
 async fn orders(
     State(users): State<Users>,
-    Path(user_id): Path<String>,
-    Query(Via { via }): Query<Via>,
-    uri: Uri,
+    InPath(user_id): InPath<String>,
+    InQuery(Via { via }): InQuery<Via>,
+    OriginalUri(uri): OriginalUri,
 ) -> Result<Json<Vec<Order>>, Problem> {
     find(&users, &user_id, &uri).await?;
     let orders = match via.as_deref().unwrap_or("feign") {

@@ -6,10 +6,10 @@
 //! |---|---|
 //! | `--once` | ends after the story, with 0 or with 1 and the step that failed |
 //! | `--break STEP` | disturbs the world before that step, which must then fail |
+//! | `--help` | these arguments |
 //! | `--list-steps` | the steps, one a line |
 //! | `--join` | only the user service: joins the servers that `bootstrap.yml` names |
 //! | `--name=value` | a setting that the config server does not set, with `--join` |
-#![expect(clippy::print_stdout, reason = "a program tells its story")]
 
 use std::process::ExitCode;
 
@@ -19,7 +19,17 @@ use vernal_examples::story::{Ending, Step, Story};
 use vernal_examples::{program, user};
 use vernal_testkit::logs::Logs;
 
+const HELP: &str = "\
+user-service: starts the whole system in this process, shows what it can do, then serves until Ctrl-C
+
+  --once         ends after the story, with 0 or with 1 and the step that failed
+  --break STEP   disturbs the world before that step, which must then fail
+  --list-steps   the steps, one a line
+  --join         only the user service: joins the servers that bootstrap.yml names
+  --name=value   a setting that the config server does not set, with --join";
+
 struct Arguments {
+    help: bool,
     once: bool,
     join: bool,
     list: bool,
@@ -33,8 +43,12 @@ async fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return program::exit("user-service", Err(error)),
     };
+    if arguments.help {
+        program::say(HELP);
+        return ExitCode::SUCCESS;
+    }
     if arguments.list {
-        Step::ALL.iter().for_each(|step| println!("{step}"));
+        Step::ALL.iter().for_each(|step| program::say(&step.to_string()));
         return ExitCode::SUCCESS;
     }
     if arguments.join {
@@ -76,7 +90,7 @@ async fn tell(logs: Logs, arguments: &Arguments) -> Result<ExitCode, BoxError> {
         }
     };
     if let Some(step) = arguments.broken {
-        println!("\nthe world was disturbed before `{step}`, and nobody noticed");
+        program::say(&format!("\nthe world was disturbed before `{step}`, and nobody noticed"));
         return Ok(ExitCode::FAILURE);
     }
     if arguments.once {
@@ -85,17 +99,18 @@ async fn tell(logs: Logs, arguments: &Arguments) -> Result<ExitCode, BoxError> {
     }
     let story = story.go_on(&mut out).await?;
     program::told_to_stop().await?;
-    println!("\nleaving");
+    program::say("\nleaving");
     story.end().await;
     Ok(ExitCode::SUCCESS)
 }
 
 impl Arguments {
     fn read(arguments: impl Iterator<Item = String>) -> Result<Self, BoxError> {
-        let mut read = Self { once: false, join: false, list: false, broken: None, settings: Vec::new() };
+        let mut read = Self { help: false, once: false, join: false, list: false, broken: None, settings: Vec::new() };
         let mut arguments = arguments;
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
+                "--help" => read.help = true,
                 "--once" => read.once = true,
                 "--join" => read.join = true,
                 "--list-steps" => read.list = true,
@@ -103,10 +118,8 @@ impl Arguments {
                     let step = arguments.next().ok_or("`--break` needs the name of a step")?;
                     read.broken = Some(step.parse()?);
                 }
-                setting if setting.starts_with("--") && setting.contains('=') => read.settings.push(argument),
-                unknown => {
-                    return Err(format!("unknown argument `{unknown}`; see the top of user-service/main.rs").into());
-                }
+                setting if program::is_setting(setting) => read.settings.push(argument),
+                unknown => return Err(program::unknown_argument("user-service", unknown)),
             }
         }
         if read.join && (read.once || read.broken.is_some()) {

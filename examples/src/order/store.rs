@@ -1,10 +1,10 @@
-use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::Row;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow};
+use sqlx::sqlite::{SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow};
 
 use super::Order;
+use crate::datasource::{self, DatasourceError};
 
 /// Orders in an SQLite file, which several instances may share.
 #[derive(Debug, Clone)]
@@ -14,12 +14,20 @@ pub struct OrderStore {
 
 /// Why orders could not be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("order database `{url}` could not be {action}")]
-pub struct StoreError {
-    url: String,
-    action: &'static str,
-    #[source]
-    source: sqlx::Error,
+#[non_exhaustive]
+pub enum StoreError {
+    /// The setting is no URL of an SQLite database.
+    #[error(transparent)]
+    Url(#[from] DatasourceError),
+    /// The database failed.
+    #[error("order database could not be {action}")]
+    Database {
+        /// `opened`, `read` or `written`.
+        action: &'static str,
+        /// The cause.
+        #[source]
+        source: sqlx::Error,
+    },
 }
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS orders (
@@ -41,9 +49,8 @@ impl OrderStore {
     ///
     /// If the URL is not one of SQLite or the file cannot be opened.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
-        let failed = |source| StoreError { url: url.to_owned(), action: "opened", source };
-        let options = SqliteConnectOptions::from_str(url)
-            .map_err(failed)?
+        let failed = |source| StoreError::Database { action: "opened", source };
+        let options = datasource::options(url)?
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .busy_timeout(Duration::from_secs(5));
@@ -81,7 +88,7 @@ impl OrderStore {
         .execute(&self.pool)
         .await
         .map(drop)
-        .map_err(|source| StoreError { url: "orders".to_owned(), action: "written", source })
+        .map_err(|source| StoreError::Database { action: "written", source })
     }
 
     /// The orders of a user, oldest first.
@@ -90,7 +97,7 @@ impl OrderStore {
     ///
     /// If the database cannot be read.
     pub async fn of_user(&self, user_id: &str) -> Result<Vec<Order>, StoreError> {
-        let failed = |source| StoreError { url: "orders".to_owned(), action: "read", source };
+        let failed = |source| StoreError::Database { action: "read", source };
         let rows = sqlx::query("SELECT * FROM orders WHERE user_id = ? ORDER BY number").bind(user_id);
         let rows = rows.fetch_all(&self.pool).await.map_err(failed)?;
         rows.iter().map(|row| order(row).map_err(failed)).collect()

@@ -1,11 +1,11 @@
-use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::Row;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
+use sqlx::sqlite::{SqlitePool, SqlitePoolOptions, SqliteRow};
 
 use super::User;
 use super::password::PasswordHash;
+use crate::datasource::{self, DatasourceError};
 
 /// Users in an SQLite database.
 #[derive(Debug, Clone)]
@@ -20,6 +20,9 @@ pub enum StoreError {
     /// Somebody has that address.
     #[error("a user with the email `{0}` exists")]
     EmailTaken(String),
+    /// The setting is no URL of an SQLite database.
+    #[error(transparent)]
+    Url(#[from] DatasourceError),
     /// The database failed.
     #[error("user database could not be {action}")]
     Database {
@@ -47,10 +50,7 @@ impl UserStore {
     /// If the URL is not one of SQLite or the file cannot be opened.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let failed = |source| StoreError::Database { action: "opened", source };
-        let options = SqliteConnectOptions::from_str(url)
-            .map_err(failed)?
-            .create_if_missing(true)
-            .busy_timeout(Duration::from_secs(5));
+        let options = datasource::options(url)?.create_if_missing(true).busy_timeout(Duration::from_secs(5));
         // One connection that never goes: a database in memory lives as long as its connection.
         let pool = SqlitePoolOptions::new()
             .max_connections(1)
@@ -80,6 +80,16 @@ impl UserStore {
             }
             Err(source) => Err(StoreError::Database { action: "written", source }),
         }
+    }
+
+    /// Whether somebody has that address.
+    ///
+    /// # Errors
+    ///
+    /// If the database cannot be read.
+    pub async fn is_taken(&self, email: &str) -> Result<bool, StoreError> {
+        let select = sqlx::query("SELECT 1 FROM users WHERE email = ?").bind(email).fetch_optional(&self.pool).await;
+        select.map(|row| row.is_some()).map_err(|source| StoreError::Database { action: "read", source })
     }
 
     /// All users, oldest first.

@@ -7,6 +7,10 @@ use serde_json::{Value, json};
 use vernal_examples::estate::Estate;
 use vernal_testkit::logs::Logs;
 
+mod gateway;
+mod programs;
+mod raw;
+
 struct World {
     estate: Estate,
     user: vernal::application::Running,
@@ -38,9 +42,46 @@ async fn wrong_requests_are_answered_with_the_reason_and_without_a_secret() {
     world.refuses(&users, wrong.to_string(), 400, "invalid: email, name, pwd").await;
     world.refuses(&format!("{}/nobody-service/x", world.gateway()), "{}".to_owned(), 503, "nobody-service").await;
 
+    for nothing in ["", ".", "..", &"x".repeat(70_000)] {
+        let unknown = json!({"productId": nothing, "qty": 1, "unitPrice": 900});
+        world.refuses(&orders, unknown.to_string(), 404, "no product `").await;
+    }
+    let array = json!(["CATALOG-001", 1, 900]);
+    world.refuses(&orders, array.to_string(), 400, "must be a JSON object").await;
+    let number = json!({"email": "b@example.com", "name": "B", "pwd": 31337});
+    world.refuses(&users, number.to_string(), 400, "`pwd` must be a string").await;
+
     assert_eq!(world.get(&orders).await.0, 200, "the services go on");
-    for secret in ["test1111", "anotherPassword", "pbkdf2-sha256"] {
+    for secret in ["test1111", "anotherPassword", "31337", "pbkdf2-sha256"] {
         assert!(!logs.contain(secret), "`{secret}` was logged");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn every_error_answer_is_springs_json_with_the_path_as_requested() {
+    let world = World::start().await;
+    let user = world.create_user().await;
+    let order_service = world.estate.orders[0].address();
+    let order = r#"{"productId":"CATALOG-001","qty":1,"unitPrice":1}"#;
+    let huge = format!("{}{order}", " ".repeat(2 * 1024 * 1024));
+    let via = format!("/user-service/users/{user}/orders?via=feign&via=url");
+    for (address, method, path, body, status, reason) in [
+        (world.user.address(), "DELETE", "/user-service/users", "", 405, "Method 'DELETE' is not supported."),
+        (world.user.address(), "DELETE", "/users", "", 405, "Method 'DELETE' is not supported."),
+        (order_service, "PUT", "/order_service/a/orders", "", 405, "Method 'PUT' is not supported."),
+        (world.user.address(), "GET", &via, "", 400, "duplicate field `via`"),
+        (world.user.address(), "GET", "/user-service/users/%FF", "", 400, "UTF-8"),
+        (order_service, "GET", "/order-service/%FF/orders", "", 400, "UTF-8"),
+        (order_service, "GET", "/order-service/nowhere/at/all", "", 404, "No message available"),
+        (order_service, "POST", "/order-service/%2e%2E/orders", order, 404, "no user `..`"),
+        (order_service, "POST", "/order-service/a/orders", &huge, 413, "length limit exceeded"),
+    ] {
+        let answer = raw::send(address, method, path, body).await;
+        assert_eq!(answer.status, status, "{method} {path}: {answer:?}");
+        assert_eq!(answer.json["status"], status, "{method} {path}: {answer:?}");
+        assert_eq!(answer.json["path"], path.split('?').next().unwrap(), "{method} {path}");
+        assert!(answer.json["message"].as_str().unwrap().contains(reason), "{method} {path}: {answer:?}");
     }
     world.end().await;
 }
