@@ -3,6 +3,7 @@
 mod bus;
 mod config;
 mod discovery;
+mod estate;
 mod feign;
 mod theirs;
 
@@ -33,6 +34,8 @@ pub enum Area {
     Feign,
     /// The bus.
     Bus,
+    /// All together.
+    Estate,
 }
 
 type Run = for<'a> fn(&'a dyn Peers) -> Pin<Box<dyn Future<Output = Outcome> + 'a>>;
@@ -102,6 +105,8 @@ scenarios! {
     Bus "bus-broker-restarts" bus::broker_restarts;
     Bus "bus-fifty-at-once" bus::fifty_at_once => smoke;
     Bus "bus-theirs-on-ours" theirs::joins_our_broker | SpringServices;
+    Estate "estate-ours-among-theirs" estate::ours_among_theirs;
+    Estate "estate-theirs-among-ours" estate::theirs_among_ours | SpringServices;
 }
 
 impl Scenario {

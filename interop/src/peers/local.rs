@@ -159,6 +159,7 @@ impl Peers for Local {
             Area::Discovery => "registry and example services",
             Area::Feign => "example services",
             Area::Bus => "broker and example services",
+            Area::Estate => "servers and example services",
         };
         format!("{what} of the testkit {}", env!("CARGO_PKG_VERSION"))
     }

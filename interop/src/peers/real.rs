@@ -159,6 +159,7 @@ impl Peers for Real {
             Area::Config => format!("Config Server, Spring Cloud {cloud}"),
             Area::Discovery => format!("Eureka, Spring Cloud {cloud}"),
             Area::Feign => format!("Boot {boot}, OpenFeign of {cloud}"),
+            Area::Estate => format!("Boot {boot}, Cloud {cloud}, RabbitMQ {rabbitmq}"),
             Area::Bus => format!("Spring Cloud {cloud}, RabbitMQ {rabbitmq}"),
         }
     }

@@ -95,8 +95,12 @@ pub(super) async fn destinations(peers: &dyn Peers) -> Outcome {
 /// A bare node of ours sees the acks of all nodes, and the peers see ours.
 pub(super) async fn acks(peers: &dyn Peers) -> Outcome {
     let port = peers.broker_port().to_string();
-    let settings = Settings::fixed([("spring.rabbitmq.port", port.as_str())]);
-    let node = Bus::builder(BusSettings::default(), BusId::new("interop-bare:1:a")?)
+    // An ack says that the work is done, which may be put off by 15 s otherwise.
+    let at_once =
+        ["quiet-period", "jitter.service", "jitter.fleet"].map(|key| (format!("spring.cloud.bus.{key}"), "0"));
+    let settings = [("spring.rabbitmq.port".to_owned(), port.as_str())].into_iter().chain(at_once);
+    let settings = Settings::fixed(settings);
+    let node = Bus::builder(settings.bind::<BusSettings>("spring.cloud.bus")?, BusId::new("interop-bare:1:a")?)
         .transport(AmqpTransport::new(settings.bind("spring.rabbitmq")?)?)
         .on_refresh(|| async { Ok(Vec::new()) })
         .start()?;
