@@ -1,6 +1,5 @@
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use vernal::Application;
@@ -23,7 +22,7 @@ const NO_SERVER: &str = "--spring.cloud.config.uri=http://127.0.0.1:1";
 
 /// The program `target/<profile>/examples/<name>`, found from the place of this test.
 fn program(name: &str) -> Command {
-    let mut path = PathBuf::from(std::env::current_exe().unwrap());
+    let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
     let path = path.join("examples").join(name).with_extension(std::env::consts::EXE_EXTENSION);
