@@ -48,9 +48,13 @@ impl Running {
         let wanted = parts.address()?;
         #[cfg(feature = "actuator")]
         let service = Arc::new(crate::actuator::Actuator::new(Arc::clone(&parts))?).in_front_of(service);
-        let server = Server::bind(wanted)
-            .await
-            .map_err(|error| Error::new(ErrorKind::Serve, format!("cannot listen on `{wanted}`"), error))?;
+        let server = Server::bind(wanted).await.map_err(|error| {
+            Error::new(
+                ErrorKind::Serve,
+                format!("cannot listen on `{wanted}` (`server.address` and `server.port`)"),
+                error,
+            )
+        })?;
         parts.start_once()?;
         let address = server.address();
         parts.settings.set_overrides([("local.server.port", address.port().to_string())])?;
