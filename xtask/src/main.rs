@@ -5,6 +5,7 @@ mod command;
 mod deny;
 mod features;
 mod graph;
+mod interop;
 mod isolate;
 mod msrv;
 mod story;
@@ -29,19 +30,25 @@ const CI: &[Step] = &[
 ];
 
 /// What is run in addition before an issue is closed.
-const FULL: &[Step] = &[("features", features::each), ("msrv", msrv::run), ("every break", story::every_break)];
+const FULL: &[Step] = &[
+    ("features", features::each),
+    ("msrv", msrv::run),
+    ("every break", story::every_break),
+    ("interop", interop::run),
+];
 
 const USAGE: &str = "\
 cargo xtask TASK...
 
   ci        everything that a landing must pass: isolate fmt clippy test doc story alone deny
-  full      ci, then features msrv every-break
+  full      ci, then features msrv every-break interop
   isolate   who may depend on whom
   alone     each library crate by itself, default features
   features  each feature of each library crate by itself
   msrv      the minimum Rust version of every resolved dependency
   deny      licences, sources, duplicate crates (installs cargo-deny if it is absent)
   story     `user-service --once`, and three runs that must fail
+  interop   every scenario against the real peers (Java, Maven, RabbitMQ)
   every-break  every `user-service --once --break STEP` must fail at that step";
 
 fn main() -> ExitCode {
@@ -61,6 +68,7 @@ fn main() -> ExitCode {
             "msrv" => steps.push(("msrv", msrv::run)),
             "deny" => steps.push(("deny", deny::run)),
             "story" => steps.push(("story", story::landing)),
+            "interop" => steps.push(("interop", interop::run)),
             "every-break" => steps.push(("every break", story::every_break)),
             unknown => {
                 eprintln!("unknown task `{unknown}`\n\n{USAGE}");
