@@ -9,14 +9,14 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// The main job from end to end, and three runs in which the world is broken.
 pub(crate) fn landing() -> Outcome {
-    cargo(&["build", "--examples", "--package", "vernal-examples"])?;
+    cargo(&["build", "--example", "user-service"])?;
     run_once(&[])?;
     LANDING.iter().try_for_each(|step| must_break(step))
 }
 
 /// Every step, broken once.
 pub(crate) fn every_break() -> Outcome {
-    cargo(&["build", "--examples", "--package", "vernal-examples"])?;
+    cargo(&["build", "--example", "user-service"])?;
     let list = cargo_output(&["run", "--quiet", "--example", "user-service", "--", "--list-steps"])?;
     let steps: Vec<&str> = list.split_whitespace().collect();
     if steps.is_empty() {

@@ -39,7 +39,7 @@ impl Story {
         let (app, running) = self.estate.user().await.map_err(|error| {
             proof.failure("the user service starts with the settings of the config server", Chain(&*error))
         })?;
-        proof.note(format!("sources: {}", app.settings().sources().join(", ")));
+        proof.note(format!("sources: {}", self.shortened(&app.settings().sources().join(", "))));
         (self.app, self.user) = (Some(app), Some(running));
         let file = std::fs::read_to_string(self.estate.config_file("application.yml")).unwrap_or_default();
         let line = file.lines().find_map(|line| line.trim().strip_prefix("message: ")).unwrap_or_default();
@@ -361,6 +361,13 @@ impl Story {
             connection.close().await
         };
         change.await.map_err(|error: sqlx::Error| Chain(&error).to_string())
+    }
+
+    /// Without the folders that differ from machine to machine.
+    fn shortened(&self, text: &str) -> String {
+        let repo = self.estate.config_file("application.yml");
+        let repo = repo.parent().map(|folder| folder.display().to_string()).unwrap_or_default();
+        text.replace(&repo, "config-repo").replace(env!("CARGO_MANIFEST_DIR"), "examples")
     }
 
     fn log_lines(&self, prefix: &str) -> Vec<String> {
