@@ -37,7 +37,13 @@ pub(crate) async fn finish<T: Send>(
     let success = answer.head.status.is_success();
     let not_found = answer.head.status == StatusCode::NOT_FOUND;
     match shape.reads {
-        Reads::Raw => answer.value(shape, Bytes::new(), timeout::limited(body, info.read_timeout())),
+        Reads::Raw => {
+            let body = match info.read_timeout() {
+                Some(limit) => body.limit_pauses(limit),
+                None => body,
+            };
+            answer.value(shape, Bytes::new(), body)
+        }
         Reads::Whole => {
             let bytes = answer.read(body).await?;
             answer.value(shape, bytes, Body::empty())

@@ -3,15 +3,14 @@
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::response::Parts;
 use http::{Request, Response};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use tokio::time::{Instant, Sleep};
 use vernal_commons::BoxError;
 use vernal_commons::http::{Body, SharedTransport, TransportError, TransportErrorKind};
 
@@ -78,47 +77,6 @@ impl BodyError {
             Some(source) => error.because(source),
             None => error,
         }
-    }
-}
-
-/// `body` with a limit for each pause: for callers that read it themselves.
-pub(crate) fn limited(body: Body, limit: Option<Duration>) -> Body {
-    match limit {
-        Some(limit) if body.in_memory().is_none() => {
-            Body::wrap(Limited { body, limit, sleep: Box::pin(tokio::time::sleep(limit)) })
-        }
-        _ => body,
-    }
-}
-
-struct Limited {
-    body: Body,
-    limit: Duration,
-    sleep: Pin<Box<Sleep>>,
-}
-
-impl http_body::Body for Limited {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
-            let next = Instant::now() + self.limit;
-            self.sleep.as_mut().reset(next);
-            return Poll::Ready(frame);
-        }
-        match self.sleep.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Some(Err("timed out while waiting for the next part of the body".into()))),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 
