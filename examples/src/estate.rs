@@ -204,7 +204,12 @@ pub fn sqlite(file: &Path) -> String {
     format!("sqlite:{}", file.display())
 }
 
-fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies the files of a folder, not those below it.
+///
+/// # Errors
+///
+/// If a file cannot be read or written.
+pub fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let path = entry?.path();

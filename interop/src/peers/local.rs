@@ -1,7 +1,6 @@
 //! The testkit's servers and the example services in this process.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,7 +17,7 @@ use url::form_urlencoded;
 use vernal::Application;
 use vernal::application::Running;
 use vernal::commons::chain::Chain;
-use vernal_examples::estate::{ENCRYPT_KEY, folder_of, sqlite};
+use vernal_examples::estate::{ENCRYPT_KEY, copy_files, folder_of, sqlite};
 use vernal_examples::order::{self, OrderStore};
 use vernal_examples::user::{self, ShopErrors};
 use vernal_testkit::broker::Broker;
@@ -364,15 +363,4 @@ async fn instances(
         |instance| json!({"instanceId": instance.instance_id(), "host": instance.host(), "port": instance.port()}),
     );
     Json(told.collect())
-}
-
-fn copy_files(from: &Path, to: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let path = entry?.path();
-        if let Some(name) = path.file_name().filter(|_| path.is_file()) {
-            fs::copy(&path, to.join(name))?;
-        }
-    }
-    Ok(())
 }
