@@ -1,4 +1,5 @@
-//! Development tasks: `cargo xtask ci`, `full`, `isolate`, `deny`, `alone`, `features`, `msrv`, `story`.
+//! Development tasks: `cargo xtask ci`, `full`, `isolate`, `deny`, `alone`, `features`, `msrv`, `story`,
+//! `smoke`, `interop`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its user")]
 
 mod command;
@@ -27,6 +28,7 @@ const CI: &[Step] = &[
     ("story", story::landing),
     ("alone", features::alone),
     ("deny", deny::run),
+    ("smoke", interop::smoke),
 ];
 
 /// What is run in addition before an issue is closed.
@@ -34,13 +36,13 @@ const FULL: &[Step] = &[
     ("features", features::each),
     ("msrv", msrv::run),
     ("every break", story::every_break),
-    ("interop", interop::run),
+    ("interop", interop::all),
 ];
 
 const USAGE: &str = "\
 cargo xtask TASK...
 
-  ci        everything that a landing must pass: isolate fmt clippy test doc story alone deny
+  ci        everything that a landing must pass: isolate fmt clippy test doc story alone deny smoke
   full      ci, then features msrv every-break interop
   isolate   who may depend on whom
   alone     each library crate by itself, default features
@@ -48,7 +50,8 @@ cargo xtask TASK...
   msrv      the minimum Rust version of every resolved dependency
   deny      licences, sources, duplicate crates (installs cargo-deny if it is absent)
   story     `user-service --once`, and three runs that must fail
-  interop   every scenario against the real peers (Java, Maven, RabbitMQ)
+  smoke     the landing tier's scenarios against the real peers (Java, Maven, RabbitMQ)
+  interop   every scenario against them
   every-break  every `user-service --once --break STEP` must fail at that step";
 
 fn main() -> ExitCode {
@@ -68,7 +71,8 @@ fn main() -> ExitCode {
             "msrv" => steps.push(("msrv", msrv::run)),
             "deny" => steps.push(("deny", deny::run)),
             "story" => steps.push(("story", story::landing)),
-            "interop" => steps.push(("interop", interop::run)),
+            "smoke" => steps.push(("smoke", interop::smoke)),
+            "interop" => steps.push(("interop", interop::all)),
             "every-break" => steps.push(("every break", story::every_break)),
             unknown => {
                 eprintln!("unknown task `{unknown}`\n\n{USAGE}");
