@@ -1,5 +1,6 @@
 //! Our service, which joins the peers.
 
+use axum::Router;
 use tempfile::TempDir;
 use vernal::Application;
 use vernal::application::Running;
@@ -29,6 +30,20 @@ impl Ours {
     ///
     /// What the start ends with.
     pub async fn start(peers: &dyn Peers, name: &str, settings: &[(&str, &str)]) -> Outcome<Self> {
+        Self::start_with(peers, name, settings, |_| Ok(Router::new())).await
+    }
+
+    /// The same with further routes, which the journal leaves out.
+    ///
+    /// # Errors
+    ///
+    /// What the start ends with, or `more`.
+    pub async fn start_with(
+        peers: &dyn Peers,
+        name: &str,
+        settings: &[(&str, &str)],
+        more: impl FnOnce(&Application) -> Outcome<Router>,
+    ) -> Outcome<Self> {
         let home = home(&peers.url(Peer::Config)?)?;
         let mut builder = Application::builder()
             .directory(home.path())
@@ -43,7 +58,7 @@ impl Ours {
         let app = builder.bootstrap().await?;
         let journal = Journal::default();
         let routes = journal.notes(echo_routes().merge(greeting::routes(&app)?));
-        let running = app.start(routes).await?;
+        let running = app.start(routes.merge(more(&app)?)).await?;
         Ok(Self { app, journal, running, _home: home })
     }
 

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 use tracing::Level;
 use vernal_testkit::logs::Logs;
 
+pub(crate) use bus::greet;
+
 use crate::check::Outcome;
 use crate::peers::{Capability, Peers};
 

@@ -7,7 +7,7 @@ use vernal::commons::chain::Chain;
 
 use crate::check::Outcome;
 
-/// Sends plain requests, each with a limit of 30 s: a peer that was just started is slow.
+/// Sends plain requests, each with a limit of 30 s unless told otherwise: a peer that was just started is slow.
 #[derive(Debug, Clone)]
 pub struct Web {
     client: reqwest::Client,
@@ -33,11 +33,17 @@ impl Web {
     ///
     /// If it cannot be built.
     pub fn new() -> Outcome<Self> {
-        let client = reqwest::Client::builder()
-            .timeout(Duration::from_secs(30))
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
+        Self::with_limit(Duration::from_secs(30))
+    }
+
+    /// The same with another limit for a request.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be built.
+    pub fn with_limit(limit: Duration) -> Outcome<Self> {
+        let client =
+            reqwest::Client::builder().timeout(limit).no_proxy().redirect(reqwest::redirect::Policy::none()).build()?;
         Ok(Self { client })
     }
 

@@ -79,6 +79,18 @@ impl Real {
         Ok(peers)
     }
 
+    /// The command line of a peer that runs.
+    ///
+    /// # Errors
+    ///
+    /// It does not run.
+    pub fn command_line(&self, peer: Peer) -> Outcome<Vec<String>> {
+        let file = self.run.with_file_name(".run").join("peers").join(peer.name()).join("pid");
+        let pid = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let words = fs::read_to_string(format!("/proc/{}/cmdline", pid.trim()))?;
+        Ok(words.split_terminator('\0').map(str::to_owned).collect())
+    }
+
     fn address(&self, peer: Peer) -> Outcome<String> {
         let name = match peer {
             Peer::Broker => "INTEROP_RABBITMQ_PORT".to_owned(),

@@ -233,7 +233,7 @@ async fn quiet(peers: &dyn Peers) -> Outcome {
 }
 
 /// Changes the greeting of all services in the config repository; gives the new one.
-pub(super) fn greet(peers: &dyn Peers) -> Outcome<String> {
+pub(crate) fn greet(peers: &dyn Peers) -> Outcome<String> {
     let text = format!("Hello {}", uuid_like());
     let file = std::fs::read_to_string(peers.config_repo().join("application.yml"))?;
     let lines = file.lines().map(|line| match line.starts_with("  message: ") {
