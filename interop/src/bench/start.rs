@@ -5,7 +5,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::Bench;
-use super::load::{self, at};
+use super::load::{self, Load, at};
 use super::program::{Recipe, Resident};
 use super::table::Table;
 use crate::check::Outcome;
@@ -44,7 +44,7 @@ pub(super) async fn measure(bench: &Bench<'_>) -> Outcome<Table> {
                 let (web, url) = (web.clone(), url.clone());
                 async move { web.get(&url).await.expect(200, &url).map(drop) }
             };
-            load::measure(bench.effort.load(16), call).await?;
+            load::measure(Load { warm_up_millis: 0, ..bench.effort.load(16) }, call).await?;
             used.push(program.resident()?);
             program.stop().await?;
             tokio::time::sleep(SETTLE).await;
