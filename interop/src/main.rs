@@ -5,6 +5,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -63,15 +64,14 @@ async fn run() -> Outcome<usize> {
     let mut failed = 0;
     for scenario in wanted {
         let version = peers.version(scenario.area);
-        let row = |outcome: &str, ms: &str| println!("{:<32} {version:<48} {outcome:>8} {ms:>8}", scenario.name);
-        if let Some(need) = scenario.lacking(&peers) {
-            row("not here", "-");
-            println!("    only where there is {}", need.words());
-            continue;
-        }
-        let Ending { failure, took } = scenario.run(&peers, &logs).await;
-        row(if failure.is_none() { "ok" } else { "failed" }, &took.as_millis().to_string());
-        if let Some(failure) = failure {
+        // A scenario that cannot be run has not succeeded.
+        let ending = match scenario.lacking(&peers) {
+            Some(need) => Ending { failure: Some(format!("it needs {}", need.words())), took: Duration::ZERO },
+            None => scenario.run(&peers, &logs).await,
+        };
+        let outcome = if ending.failure.is_none() { "ok" } else { "failed" };
+        println!("{:<32} {version:<48} {outcome:>8} {:>8}", scenario.name, ending.took.as_millis());
+        if let Some(failure) = ending.failure {
             failed += 1;
             println!("    {failure}");
         }
