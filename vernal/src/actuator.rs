@@ -1,33 +1,32 @@
 //! Spring Boot's management endpoints, answered before the application's own service.
 //!
-//! `health` and `info` are there by default; `refresh` and `busrefresh` only when
-//! `management.endpoints.web.exposure.include` names them, since they change the service.
+//! `health` and `info` are there by default; `refresh`, `busrefresh` and `busenv` only when
+//! `management.endpoints.web.exposure.include` names them, since they change the service, or all services.
+
+mod accept;
+mod arguments;
+mod problem;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HOST, RETRY_AFTER};
-use http::request::Parts as Head;
+use http::header::{ALLOW, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tower_service::Service;
+use vernal_bus_client::Error as BusError;
 use vernal_commons::chain::Chain;
 use vernal_commons::http::Body;
-use vernal_commons::{BoxError, BoxFuture, clock};
+use vernal_commons::{BoxError, BoxFuture};
 
+use self::accept::Accept;
+use self::arguments::Arguments;
+use self::problem::{Consumes, Problem};
 use crate::application::Parts;
 
-/// The media types of Spring Boot 3 and 4 (`EndpointMediaTypes.DEFAULT`), the preferred one first.
-const MEDIA_TYPES: [&str; 3] = [
-    "application/vnd.spring-boot.actuator.v3+json",
-    "application/vnd.spring-boot.actuator.v2+json",
-    "application/json",
-];
-/// What a caller of `busrefresh` should wait while the broker is away.
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
-const ENDPOINTS: [&str; 4] = ["health", "info", "refresh", "busrefresh"];
+const ENDPOINTS: [&str; 5] = ["health", "info", "refresh", "busrefresh", "busenv"];
 
 /// `management.endpoints.web.*`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -49,6 +48,17 @@ struct Exposure {
 pub(crate) struct Actuator {
     parts: Arc<Parts>,
     web: WebEndpoints,
+}
+
+/// What a path stands for.
+#[derive(Debug, PartialEq, Eq)]
+enum Operation {
+    Links,
+    Health(String),
+    Info,
+    Refresh,
+    BusRefresh(Option<String>),
+    BusEnv(Option<String>),
 }
 
 /// A service with the endpoints in front of it.
@@ -92,57 +102,87 @@ impl Actuator {
         WithActuator { actuator: self, inner }
     }
 
-    /// The path below the base path, if the request is for an endpoint at all. Without a base path the application's
-    /// own paths lie beside the endpoints.
-    fn endpoint<'a>(&self, path: &'a str) -> Option<&'a str> {
+    /// The rest of the path behind the base path, if the request is for an endpoint at all. Without a base path the
+    /// application's own paths lie beside the endpoints.
+    fn below_base<'a>(&self, path: &'a str) -> Option<&'a str> {
         let rest = path.strip_prefix(self.web.base_path.as_str())?;
         if !(rest.is_empty() || rest.starts_with('/')) {
             return None;
         }
-        let rest = rest.trim_matches('/');
-        let name = rest.split('/').next().unwrap_or_default();
+        let (name, _) = name_of(rest);
         (!self.web.base_path.is_empty() || self.shows(name)).then_some(rest)
     }
 
     /// Without a bus there is nothing to publish to, and Spring has no such endpoint.
     fn shows(&self, name: &str) -> bool {
-        ENDPOINTS.contains(&name) && self.web.exposure.shows(name) && (name != "busrefresh" || self.parts.has_bus())
+        let works = !matches!(name, "busrefresh" | "busenv") || self.parts.has_bus();
+        ENDPOINTS.contains(&name) && self.web.exposure.shows(name) && works
     }
 
-    async fn answer(&self, request: &Head) -> Response<Body> {
-        let (method, path) = (&request.method, request.uri.path());
+    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let path = head.uri.path();
         if is_refused(path) {
-            return bad_request();
+            return problem::refused_path();
         }
-        let endpoint = self.endpoint(path).unwrap_or_default();
-        let (name, rest) = endpoint.split_once('/').unwrap_or((endpoint, ""));
-        if !name.is_empty() && !self.shows(name) {
-            return problem(StatusCode::NOT_FOUND, "No static resource", path);
+        let accept = Accept::of(&head.headers);
+        let answer = self.operate(&head.method, path, &head.headers, body, &accept).await;
+        answer.unwrap_or_else(|problem| problem.answer(path, &accept))
+    }
+
+    async fn operate(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        body: Body,
+        accept: &Accept,
+    ) -> Result<Response<Body>, Problem> {
+        let rest = self.below_base(path).unwrap_or_default();
+        let known = |rest: &str| rest.is_empty() || self.shows(name_of(rest).0);
+        let operation = Operation::of(rest).filter(|_| known(rest)).ok_or_else(Problem::not_found)?;
+        let consumes = operation.consumes();
+        match (method, consumes) {
+            (&Method::GET | &Method::HEAD, None) | (&Method::POST, Some(_)) => {}
+            (&Method::OPTIONS, None) => return Ok(options("GET,HEAD,OPTIONS")),
+            (&Method::OPTIONS, Some(_)) => return Ok(options("POST,OPTIONS")),
+            (_, None) => return Err(Problem::not_allowed("GET")),
+            (_, Some(_)) => return Err(Problem::not_allowed("POST")),
         }
-        let allowed = if matches!(name, "refresh" | "busrefresh") { "POST" } else { "GET" };
-        let method = if *method == Method::HEAD { &Method::GET } else { method };
-        if method.as_str() != allowed {
-            return not_allowed(allowed, path);
-        }
-        let Some(media_type) = media_type(&request.headers) else {
-            return problem(StatusCode::NOT_ACCEPTABLE, "No acceptable representation", path);
+        let mut arguments = match consumes {
+            Some(consumes) => Arguments::read(headers, body, consumes).await?,
+            None => Arguments::default(),
         };
-        match (name, rest) {
-            ("", _) => document(media_type, &self.links(&request.headers)),
-            ("health", group) => match self.health(group) {
-                Some(health) => document(media_type, &health),
-                None => problem(StatusCode::NOT_FOUND, "No such health group", path),
-            },
-            ("info", "") => document(media_type, &Value::Object(Map::new())),
-            ("refresh", "") => match self.parts.refresh_on_demand().await {
-                Ok(changed) => document(media_type, &json!(changed)),
-                Err(error) => {
+        let media_type = || accept.media_type().ok_or_else(Problem::not_acceptable);
+        match operation {
+            Operation::Links => Ok(document(media_type()?, &self.links(headers))),
+            Operation::Info => Ok(document(media_type()?, &Value::Object(Map::new()))),
+            Operation::Health(group) => {
+                let media_type = media_type()?;
+                Ok(match self.health(&group) {
+                    Some(health) => document(media_type, &health),
+                    None => empty(StatusCode::NOT_FOUND),
+                })
+            }
+            Operation::Refresh => {
+                let media_type = media_type()?;
+                let changed = self.parts.refresh_on_demand().await.map_err(|error| {
                     tracing::warn!(error = %Chain(&*error), "settings could not be refreshed");
-                    problem(StatusCode::INTERNAL_SERVER_ERROR, "settings could not be refreshed", path)
-                }
-            },
-            ("busrefresh", destination) => self.bus_refresh(destination, path).await,
-            _ => problem(StatusCode::NOT_FOUND, "No static resource", path),
+                    Problem::new(StatusCode::INTERNAL_SERVER_ERROR)
+                })?;
+                Ok(document(media_type, &json!(changed)))
+            }
+            Operation::BusRefresh(destination) => {
+                let published = self.parts.publish_refresh(destination.as_deref()).await;
+                published.map_err(|error| not_published(&error, "refresh event could not be published"))?;
+                Ok(empty(StatusCode::NO_CONTENT))
+            }
+            Operation::BusEnv(destination) => {
+                let (name, value) = (arguments.required("name")?, arguments.required("value")?);
+                let published = self.parts.publish_env(destination.as_deref(), &name, &value).await;
+                published.map_err(|error| not_published(&error, "env-change event could not be published"))?;
+                Ok(empty(StatusCode::NO_CONTENT))
+            }
         }
     }
 
@@ -154,12 +194,13 @@ impl Actuator {
         links.insert("self".to_owned(), json!({"href": base, "templated": false}));
         for name in ENDPOINTS.into_iter().filter(|name| self.shows(name)) {
             links.insert(name.to_owned(), json!({"href": format!("{base}/{name}"), "templated": false}));
-            if name == "health" {
-                links.insert(
-                    "health-path".to_owned(),
-                    json!({"href": format!("{base}/health/{{*path}}"), "templated": true}),
-                );
-            }
+            let rest = match name {
+                "health" => "path",
+                "busrefresh" | "busenv" => "destinations",
+                _ => continue,
+            };
+            let href = format!("{base}/{name}/{{*{rest}}}");
+            links.insert(format!("{name}-{rest}"), json!({"href": href, "templated": true}));
         }
         json!({"_links": links})
     }
@@ -180,23 +221,53 @@ impl Actuator {
         }
         Some(health)
     }
+}
 
-    /// `BusEndpoint`: the segments of the path, joined by colons, are the destination.
-    async fn bus_refresh(&self, destination: &str, path: &str) -> Response<Body> {
-        let decoded: Vec<_> = destination
-            .split('/')
-            .map(|segment| percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned())
-            .collect();
-        let destination = (!destination.is_empty()).then(|| decoded.join(":"));
-        match self.parts.publish_refresh(destination.as_deref()).await {
-            Ok(()) => status(StatusCode::NO_CONTENT),
-            Err(error) => {
-                tracing::warn!(error = %Chain(&*error), "refresh event could not be published");
-                let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, "the bus is not available", path);
-                response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
-                response
-            }
+impl Operation {
+    /// What the path behind the base path stands for.
+    fn of(rest: &str) -> Option<Self> {
+        if rest.is_empty() {
+            return Some(Self::Links);
         }
+        Some(match name_of(rest) {
+            ("health", group) => Self::Health(group.unwrap_or_default().trim_matches('/').to_owned()),
+            ("info", None) => Self::Info,
+            ("refresh", None) => Self::Refresh,
+            ("busrefresh", rest) => Self::BusRefresh(rest.map(destination)),
+            ("busenv", rest) => Self::BusEnv(rest.map(destination)),
+            _ => return None,
+        })
+    }
+
+    /// What it takes as its body; none if it only reads.
+    fn consumes(&self) -> Option<Consumes> {
+        match self {
+            Self::Links | Self::Health(_) | Self::Info => None,
+            Self::Refresh | Self::BusRefresh(_) => Some(Consumes::AnyJson),
+            Self::BusEnv(_) => Some(Consumes::Document),
+        }
+    }
+}
+
+/// The name of the endpoint, and what follows behind a further slash.
+fn name_of(rest: &str) -> (&str, Option<&str>) {
+    let rest = rest.strip_prefix('/').unwrap_or(rest);
+    rest.split_once('/').map_or((rest, None), |(name, rest)| (name, Some(rest)))
+}
+
+/// `AbstractBusEndpoint`: the segments of the path, joined by colons, are the destination.
+fn destination(path: &str) -> String {
+    let segments = path.split('/').filter(|segment| !segment.is_empty());
+    let decoded = segments.map(|segment| percent_encoding::percent_decode_str(segment).decode_utf8_lossy());
+    decoded.collect::<Vec<_>>().join(":")
+}
+
+fn not_published(error: &BusError, message: &'static str) -> Problem {
+    tracing::warn!(error = %Chain(error), "{message}");
+    match error {
+        // The event has been sent, but this node could not do as it says.
+        BusError::Handler { .. } => Problem::new(StatusCode::INTERNAL_SERVER_ERROR),
+        _ => Problem::bus_unavailable(),
     }
 }
 
@@ -215,14 +286,12 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if self.actuator.endpoint(request.uri().path()).is_none() {
+        if self.actuator.below_base(request.uri().path()).is_none() {
             let answer = self.inner.call(request);
             return Box::pin(async move { answer.await.map(IntoBody::into_body) });
         }
         let actuator = Arc::clone(&self.actuator);
-        // No endpoint here reads a body.
-        let (head, _) = request.into_parts();
-        Box::pin(async move { Ok(actuator.answer(&head).await) })
+        Box::pin(async move { Ok(actuator.answer(request).await) })
     }
 }
 
@@ -251,70 +320,21 @@ fn is_refused(path: &str) -> bool {
     path.contains('\\') || path.match_indices('%').any(encoded)
 }
 
-/// The media type that the request likes best; none if it takes neither of them.
-fn media_type(headers: &HeaderMap) -> Option<&'static str> {
-    let mut best: Option<(f32, &'static str)> = None;
-    let mut accepts = false;
-    for range in headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','))
-    {
-        accepts = true;
-        let mut parameters = range.split(';').map(str::trim);
-        let name = parameters.next().unwrap_or_default().to_ascii_lowercase();
-        let quality = parameters.find_map(|parameter| parameter.strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
-        let found = match name.as_str() {
-            "*/*" | "application/*" => MEDIA_TYPES.first(),
-            name => MEDIA_TYPES.iter().find(|known| **known == name),
-        };
-        // Of two that are liked as much the more exact one counts.
-        let weight = if name.ends_with("/*") { quality - 0.000_5 } else { quality };
-        if let Some(found) = found
-            && quality > 0.0
-            && best.is_none_or(|(known, _)| weight > known)
-        {
-            best = Some((weight, found));
-        }
-    }
-    if accepts { best.map(|(_, name)| name) } else { MEDIA_TYPES.first().copied() }
-}
-
-fn status(status: StatusCode) -> Response<Body> {
+fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
+    response
+}
+
+fn options(allowed: &'static str) -> Response<Body> {
+    let mut response = empty(StatusCode::OK);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }
 
 fn document(media_type: &'static str, value: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(value.to_string()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    response
-}
-
-fn not_allowed(allowed: &'static str, path: &str) -> Response<Body> {
-    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", path);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-    response
-}
-
-/// The answer to a path that is refused: a page, as Tomcat's.
-fn bad_request() -> Response<Body> {
-    let page = "<!doctype html><html lang=\"en\"><title>HTTP Status 400</title><h1>HTTP Status 400: Bad Request</h1>";
-    let mut response = Response::new(Body::from(page));
-    *response.status_mut() = StatusCode::BAD_REQUEST;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html;charset=utf-8"));
-    response
-}
-
-/// Spring Boot's error body.
-fn problem(code: StatusCode, message: &str, path: &str) -> Response<Body> {
-    let body = json!({
-        "timestamp": clock::iso_millis(clock::now_millis()),
-        "status": code.as_u16(),
-        "error": code.canonical_reason(),
-        "message": message,
-        "path": path,
-    });
-    let mut response = document("application/json", &body);
-    *response.status_mut() = code;
     response
 }
 
@@ -325,13 +345,13 @@ mod tests {
     #[test]
     fn only_health_and_info_are_exposed_by_default() {
         let exposure = Exposure::default();
-        assert_eq!(ENDPOINTS.map(|name| exposure.shows(name)), [true, true, false, false]);
+        assert_eq!(ENDPOINTS.map(|name| exposure.shows(name)), [true, true, false, false, false]);
     }
 
     #[test]
     fn a_star_exposes_all_but_the_excluded() {
         let exposure = Exposure { include: vec!["*".to_owned()], exclude: vec!["bus-refresh".to_owned()] };
-        assert_eq!(ENDPOINTS.map(|name| exposure.shows(name)), [true, true, true, false]);
+        assert_eq!(ENDPOINTS.map(|name| exposure.shows(name)), [true, true, true, false, true]);
     }
 
     #[test]
@@ -343,22 +363,25 @@ mod tests {
     }
 
     #[test]
-    fn the_media_type_is_the_one_that_the_client_likes_best() {
-        let [v3, v2, json] = MEDIA_TYPES;
-        for (accept, expected) in [
-            ("*/*", Some(v3)),
-            ("application/json", Some(json)),
-            ("application/json, text/plain, */*", Some(json)),
-            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Some(v3)),
-            ("application/json;q=0.5, application/vnd.spring-boot.actuator.v2+json", Some(v2)),
-            ("application/*", Some(v3)),
-            ("text/html", None),
-            ("application/json;q=0", None),
+    fn destinations_are_the_segments_joined_by_colons() {
+        for (path, expected) in [
+            ("/busenv", None),
+            ("/busenv/", Some("")),
+            ("/busenv/billing:**", Some("billing:**")),
+            ("/busenv/billing/18992", Some("billing:18992")),
+            ("/busenv/a//b/", Some("a:b")),
+            ("/busenv/a%20b/c+d/", Some("a b:c+d")),
+            ("/busenv/a%3Ab:c", Some("a:b:c")),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(ACCEPT, HeaderValue::from_static(accept));
-            assert_eq!(media_type(&headers), expected, "{accept}");
+            assert_eq!(Operation::of(path), Some(Operation::BusEnv(expected.map(str::to_owned))), "{path}");
         }
-        assert_eq!(media_type(&HeaderMap::new()), Some(v3));
+    }
+
+    #[test]
+    fn slashes_that_are_too_many_lead_nowhere() {
+        for path in ["/", "//health", "/info/", "/info/x", "/refresh/", "/refresh/x", "/bus-refresh"] {
+            assert_eq!(Operation::of(path), None, "{path}");
+        }
+        assert_eq!(Operation::of("/health/"), Some(Operation::Health(String::new())));
     }
 }

@@ -31,7 +31,7 @@
 //! | `bus` | yes | [`bus`]: Spring Cloud Bus, in memory |
 //! | `amqp` | yes | the bus over RabbitMQ |
 //! | `application` | yes | [`Application`]: all of the above in one service |
-//! | `actuator` | yes | `/actuator/{health,info,refresh,busrefresh}` in front of the application |
+//! | `actuator` | yes | `/actuator/{health,info,refresh,busrefresh,busenv}` in front of the application |
 //! | `rustls` | no | HTTPS |
 //! | `amqps` | no | AMQP over TLS |
 //!

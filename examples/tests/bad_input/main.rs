@@ -100,7 +100,7 @@ async fn services_go_on_without_registry_broker_and_config_server() {
     }
     let (status, body) =
         world.post(&format!("http://{}/actuator/busrefresh", world.user.address()), String::new()).await;
-    assert_eq!((status, body["message"].as_str()), (503, Some("the bus is not available")));
+    assert_eq!((status, body["error"].as_str()), (503, Some("Service Unavailable")));
     let (status, _) = world.post(&format!("http://{}/actuator/refresh", world.user.address()), String::new()).await;
     assert_eq!(status, 200, "a refresh without the server keeps the old settings");
     assert_eq!(world.get(&format!("http://{}/welcome", world.user.address())).await.0, 200);

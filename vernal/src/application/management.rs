@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use vernal_bus_client::State;
+use vernal_bus_client::{Error as BusError, State};
 use vernal_commons::BoxError;
 use vernal_commons::discover::Discover;
 use vernal_config_client::Settings;
@@ -23,10 +23,15 @@ impl Parts {
         Ok(changed)
     }
 
-    pub(crate) async fn publish_refresh(&self, destination: Option<&str>) -> Result<(), BoxError> {
-        let bus = self.bus().ok_or("this application has not joined a bus")?;
-        bus.publish_refresh(destination).await?;
-        Ok(())
+    pub(crate) async fn publish_refresh(&self, destination: Option<&str>) -> Result<(), BusError> {
+        let bus = self.bus().ok_or(BusError::Stopped)?;
+        bus.publish_refresh(destination).await.map(drop)
+    }
+
+    /// Sets a property on the nodes of the bus that are addressed, on this one too if it is.
+    pub(crate) async fn publish_env(&self, destination: Option<&str>, name: &str, value: &str) -> Result<(), BusError> {
+        let bus = self.bus().ok_or(BusError::Stopped)?;
+        bus.publish_env(destination, name, value).await.map(drop)
     }
 
     pub(crate) fn has_bus(&self) -> bool {

@@ -8,7 +8,7 @@ use vernal_testkit::broker::{Broker, Properties};
 use vernal_testkit::logs::Logs;
 
 use crate::home::{Home, Join, assert_hidden, assert_logged, assert_serves, consumes, start};
-use crate::wire::{free_port, post, until};
+use crate::wire::{free_port, post, send_with, until};
 
 const SECRET: &str = "hunter2-secret";
 
@@ -101,6 +101,46 @@ async fn an_environment_change_ranks_above_all_other_sources() {
     running.stop().await;
     server.stop().await;
     broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_property_posted_at_one_service_is_set_at_those_that_are_addressed() {
+    let logs = Logs::new();
+    let _guard = logs.capture();
+    let broker = Broker::builder().start().await.unwrap();
+    let home = Home::new();
+    let (shop, shop_running) = start(home.application().bus(broker.port())).await;
+    let stock = home.application().property("spring.application.name", "stock");
+    let (stock, stock_running) = start(stock.bus(broker.port())).await;
+    until("both listen", async || broker.consumers().len() == 2).await;
+    let set = async |destination: &str, body: Value| {
+        let body = body.to_string();
+        let headers = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        let path = format!("/actuator/busenv{destination}");
+        send_with(shop_running.address(), "POST", &path, &headers, &body).await
+    };
+    let value = |app: &Application, key: &str| app.settings().get(key).unwrap();
+    assert_eq!(set("", json!({"name": "greeting", "value": SECRET})).await.status, 204);
+    assert_eq!(value(&shop, "greeting").as_deref(), Some(SECRET), "it is set before the answer");
+    assert_eq!(set("/stock", json!({"name": "limit", "value": 7})).await.status, 204);
+    until("the other one has it", async || value(&stock, "limit").is_some()).await;
+    assert_eq!(value(&stock, "limit").as_deref(), Some("7"));
+    assert_eq!(value(&stock, "greeting").as_deref(), Some(SECRET));
+    assert_eq!(value(&shop, "limit"), None, "Spring sets it on the sender all the same");
+    // What this service cannot be bound to is told to the others first.
+    assert_eq!(set("/shop", json!({"name": "size", "value": "1"})).await.status, 204);
+    let _size: Live<u32> = shop.live("size").unwrap();
+    let refused = set("", json!({"name": "size", "value": "many"})).await;
+    assert_eq!(refused.status, 500);
+    until("the other one has it", async || value(&stock, "size").is_some()).await;
+    assert_hidden(SECRET, &logs, &[&refused.body]);
+    broker.stop().await;
+    let refused = set("/stock", json!({"name": "limit", "value": SECRET})).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")));
+    assert_logged(&logs, &["env-change event could not be published"]);
+    assert_hidden(SECRET, &logs, &[&refused.body]);
+    shop_running.stop().await;
+    stock_running.stop().await;
 }
 
 #[tokio::test]
