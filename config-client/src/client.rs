@@ -133,7 +133,8 @@ async fn ask(
         let repeat = (request.uri().clone(), request.headers().clone());
         let refuse = |kind, next, status: Option<StatusCode>, outcome: String| {
             let status = status.map(|status| status.as_u16());
-            let attempt = Attempt { url: url.clone(), outcome, kind, status, retry_after: None };
+            let attempt =
+                Attempt { url: url.clone(), outcome, kind, status, retry_after: None, credentials: has_credentials };
             Ok(Err(Refused { attempt, next, fatal: None }))
         };
         let response = match limited(options.read_timeout, transport.send(request)).await {
@@ -185,7 +186,11 @@ async fn ask(
             *request.headers_mut() = repeat.1;
             continue;
         }
-        return Ok(read(response, &url, options.read_timeout).await);
+        let answer = read(response, &url, options.read_timeout).await;
+        return Ok(answer.map_err(|mut refused| {
+            refused.attempt.credentials = has_credentials;
+            refused
+        }));
     }
     let attempt = Attempt {
         url: format!("{endpoint}{path}"),
@@ -193,6 +198,7 @@ async fn ask(
         kind: ServerErrorKind::ServerError,
         status: None,
         retry_after: None,
+        credentials: has_credentials,
     };
     Ok(Err(Refused { attempt, next: Next::Status, fatal: None }))
 }
@@ -204,7 +210,14 @@ async fn read(response: Response<Body>, url: &str, limit: Option<Duration>) -> R
     let content_type = header_text(&parts.headers, CONTENT_TYPE.as_str());
     let refused = |kind, next, outcome: String| {
         let retry_after = header_text(&parts.headers, RETRY_AFTER.as_str()).and_then(|text| text.trim().parse().ok());
-        let attempt = Attempt { url: url.to_owned(), outcome, kind, status: Some(status.as_u16()), retry_after };
+        let attempt = Attempt {
+            url: url.to_owned(),
+            outcome,
+            kind,
+            status: Some(status.as_u16()),
+            retry_after,
+            credentials: false,
+        };
         Err(Refused { attempt, next, fatal: None })
     };
     if status != StatusCode::OK {

@@ -132,6 +132,8 @@ pub struct Attempt {
     pub status: Option<u16>,
     /// What `Retry-After` asked for, in seconds.
     pub retry_after: Option<u64>,
+    /// Whether it was asked with credentials: a name and a password, an `Authorization` header or a token.
+    pub credentials: bool,
 }
 
 /// A property whose `{cipher}` value could not be decrypted.
@@ -259,7 +261,13 @@ impl fmt::Display for ServerError {
             ServerErrorKind::BadPayload => "the config server's answer is no environment document",
             ServerErrorKind::ServerError => "the config server failed",
             ServerErrorKind::BadRequest => "the config server refused the request",
-            ServerErrorKind::Unauthorized => "the config server wants other credentials",
+            ServerErrorKind::Unauthorized if self.worst().is_some_and(|attempt| attempt.credentials) => {
+                "the config server refused the credentials that it was sent"
+            }
+            ServerErrorKind::Unauthorized => {
+                "the config server asks for a name and a password (`spring.cloud.config.username` and \
+                 `spring.cloud.config.password`, or `name:password@` before the host in the URI)"
+            }
         })?;
         for (position, attempt) in self.attempts.iter().enumerate() {
             f.write_str(if position == 0 { ": " } else { "; " })?;

@@ -87,12 +87,13 @@ async fn a_login_page_is_told_from_settings() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_a_login_page_means_other_credentials() {
+async fn a_redirect_to_a_login_page_asks_for_credentials() {
     let login = || Response::builder().status(302).header("location", "/login").body(Body::empty()).unwrap();
     let transport = Stub::default().transport(move |_| Ok(login()));
     let error = client(&[IMPORT], transport).load().await.unwrap_err();
     assert_eq!(error.server().map(|error| error.kind()), Some(ServerErrorKind::Unauthorized));
     assert!(!error.is_retryable());
+    assert!(error.to_string().contains("asks for a name and a password"), "{error}");
 }
 
 #[tokio::test]

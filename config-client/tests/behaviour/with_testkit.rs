@@ -58,5 +58,19 @@ async fn a_server_with_a_password_wants_it() {
 
     let fail_fast = ["--spring.cloud.config.fail-fast=true"];
     let error = start(local.path(), &server.url()).args(fail_fast).load().await.unwrap_err();
-    assert!(error.to_string().contains("other credentials"), "{error}");
+    let text = error.to_string();
+    for part in ["asks for a name and a password", "`spring.cloud.config.username`", "`spring.cloud.config.password`"] {
+        assert!(text.contains(part), "{part} is not in: {text}");
+    }
+    let wrong = server.url().replace("://", "://me:geheim@");
+    for arguments in [&[][..], &["--spring.cloud.config.username=me", "--spring.cloud.config.password=geheim"]] {
+        let uri = if arguments.is_empty() { &wrong } else { &server.url() };
+        let loading = start(local.path(), uri).args(fail_fast.iter().chain(arguments).copied());
+        let error = loading.load().await.unwrap_err();
+        assert!(error.to_string().contains("refused the credentials"), "{error}");
+        assert!(!format!("{error} {error:?}").contains("geheim"), "{error:?}");
+    }
+    let name = ["--spring.cloud.config.fail-fast=true", "--spring.cloud.config.username=me"];
+    let error = start(local.path(), &server.url()).args(name).load().await.unwrap_err();
+    assert!(error.to_string().contains("asks for a name and a password"), "a name alone is not sent: {error}");
 }

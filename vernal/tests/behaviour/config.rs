@@ -81,7 +81,7 @@ async fn a_config_server_that_wants_other_credentials_is_named_without_them() {
         &format!("spring.cloud.config: {{uri: 'http://shop:{SECRET}@{address}', fail-fast: true}}"),
     );
     let error = failure(home.application()).await;
-    assert_has(&error, &["wants other credentials", &format!("`http://{address}/shop/default` answered 401")]);
+    assert_has(&error, &["refused the credentials", &format!("`http://{address}/shop/default` answered 401")]);
     assert_hidden(SECRET, &logs, &[&error]);
     assert_eq!(server.journal().len(), 1, "a refusal is not asked for twice");
     server.stop().await;
@@ -101,7 +101,7 @@ async fn something_else_than_settings_is_named() {
         ),
         (
             Router::new().route("/shop/default", on_get(async || axum::response::Redirect::to("/login?token=t0ken"))),
-            ["wants other credentials", "/login`"],
+            ["asks for a name and a password", "/login`"],
         ),
         (
             Router::new().route("/shop/default", on_get(async || json)),
