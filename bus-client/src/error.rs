@@ -93,9 +93,15 @@ pub enum TransportError {
     /// The broker refuses us: bad login, unknown virtual host. Retried at the slowest pace.
     #[error("refused by the broker")]
     Refused(#[source] BoxError),
-    /// The broker cannot be reached, or the connection was lost.
+    /// The broker cannot be reached, or cannot do what was asked just now.
     #[error("broker not reachable")]
     Unavailable(#[source] BoxError),
+    /// The broker ended what had worked: an operator closed the connection, or the broker stops.
+    #[error("closed by the broker")]
+    Closed(#[source] BoxError),
+    /// The connection ended without a word.
+    #[error("connection to the broker lost")]
+    Lost(#[source] BoxError),
     /// The broker did not answer in time.
     #[error("no answer within {} ms to `{operation}`", limit.as_millis())]
     Timeout {
@@ -121,7 +127,9 @@ impl TransportError {
     pub fn is_refused(&self) -> bool {
         match self {
             Self::Refused(_) => true,
-            Self::Unavailable(_) | Self::Timeout { .. } | Self::Protocol { .. } => false,
+            Self::Unavailable(_) | Self::Closed(_) | Self::Lost(_) | Self::Timeout { .. } | Self::Protocol { .. } => {
+                false
+            }
         }
     }
 
@@ -130,7 +138,7 @@ impl TransportError {
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Timeout { .. } => true,
-            Self::Refused(_) | Self::Unavailable(_) | Self::Protocol { .. } => false,
+            Self::Refused(_) | Self::Unavailable(_) | Self::Closed(_) | Self::Lost(_) | Self::Protocol { .. } => false,
         }
     }
 }

@@ -50,7 +50,7 @@ pub enum State {
 pub struct Health {
     /// Whether it is up.
     pub state: State,
-    /// Attempts to subscribe that failed in a row.
+    /// Attempts to subscribe that failed in a row: 0 after one that succeeded, however soon that subscription ended.
     pub failures: u32,
     /// Why the last attempt failed or the last subscription ended; none while [`State::Consuming`].
     pub last_error: Option<String>,
@@ -81,7 +81,9 @@ enum End {
 impl Supervisor {
     pub(crate) async fn run(mut self, token: CancellationToken) {
         let random = Random::new();
-        let (mut failures, mut cancels) = (0_u32, 0_u32);
+        // Short subscriptions count as steps of the back-off, else a broker that ends each at once would be asked twice
+        // a second.
+        let (mut failures, mut steps, mut cancels) = (0_u32, 0_u32, 0_u32);
         loop {
             self.health.send_modify(|health| health.state = State::Connecting);
             let attempt = tokio::select! {
@@ -91,13 +93,14 @@ impl Supervisor {
             let pause = match attempt {
                 Ok(subscription) => {
                     self.subscribed(failures);
+                    failures = 0;
                     let begin = Instant::now();
                     let end = self.consume(subscription, begin, &token).await;
                     if begin.elapsed() >= PROVEN {
-                        (failures, cancels) = (0, 0);
+                        (steps, cancels) = (0, 0);
                     }
-                    failures = failures.saturating_add(1);
-                    let mut pause = BACKOFF.delay(failures, &random);
+                    steps = steps.saturating_add(1);
+                    let mut pause = BACKOFF.delay(steps, &random);
                     let error = match end {
                         End::Stopped => return,
                         End::Cancelled => {
@@ -115,10 +118,10 @@ impl Supervisor {
                     pause
                 }
                 Err(error) => {
-                    failures = failures.saturating_add(1);
+                    (failures, steps) = (failures.saturating_add(1), steps.saturating_add(1));
                     self.failed(failures, &error);
                     let backoff = if error.is_refused() { REFUSED } else { BACKOFF };
-                    backoff.delay(failures, &random)
+                    backoff.delay(steps, &random)
                 }
             };
             tokio::select! {

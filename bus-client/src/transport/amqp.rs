@@ -27,6 +27,7 @@ use crate::settings::RabbitSettings;
 
 /// Time limit of one request to the broker.
 const RPC_LIMIT: Duration = Duration::from_secs(10);
+const CONNECTION_FORCED: u16 = 320;
 const NOT_FOUND: u16 = 404;
 const ACCESS_REFUSED: u16 = 403;
 const RESOURCE_LOCKED: u16 = 405;
@@ -237,6 +238,7 @@ fn code(error: &lapin::Error) -> Option<u16> {
 
 fn failed(operation: &'static str, error: lapin::Error) -> TransportError {
     match code(&error) {
+        Some(CONNECTION_FORCED) => TransportError::Closed(error.into()),
         Some(_) => TransportError::Protocol { operation, source: error.into() },
         None => TransportError::Unavailable(error.into()),
     }

@@ -62,7 +62,15 @@ async fn closed_connections_are_replaced() {
     let broker = broker().await;
     let a = node("orders:8080:a", &broker).await;
     let before = queues(&broker);
+    let mut states = a.bus.states();
     assert_eq!(broker.close_connections("maintenance"), 1);
+    let mut health = a.bus.health();
+    while health.state != State::Backoff {
+        health = tokio::time::timeout(SOON, states.changed()).await.unwrap().unwrap();
+    }
+    let error = health.last_error.unwrap();
+    assert!(error.starts_with("closed by the broker: ") && error.contains("CONNECTION_FORCED"), "{error}");
+    assert_eq!(health.failures, 0, "no attempt has failed");
     a.handlers.refreshed(2).await;
     assert!(broker.until(SOON, |broker| queues(broker).len() == 1 && queues(broker) != before).await);
     a.bus.stop().await;

@@ -10,7 +10,7 @@ use vernal_bus_client::transport::Message;
 use vernal_bus_client::{BusSettings, MemoryHub, MemoryTransport, State};
 use vernal_testkit::logs::Logs;
 
-use crate::node::{builder, join, quick, reach};
+use crate::node::{builder, join, quick, reach, wait};
 
 const IDLE: Duration = Duration::from_secs(200);
 
@@ -121,6 +121,33 @@ async fn node_catches_up_after_every_gap() {
     assert_eq!((a.bus.health().failures, a.bus.counters().subscriptions), (0, 2));
     let warnings = logs.records().iter().filter(|record| record.level == tracing::Level::WARN).count();
     assert_eq!(warnings, 2, "the loss, and why the next attempt failed: {:?}", logs.records());
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_grow_over_short_subscriptions_and_begin_anew_after_one_that_held() {
+    let hub = MemoryHub::new();
+    let a = join("a:1:x", quick(), MemoryTransport::new(&hub)).await;
+    let pause = async || {
+        hub.end_subscriptions();
+        reach(&a.bus, State::Backoff).await;
+        let start = Instant::now();
+        assert_eq!(a.bus.health().failures, 0, "no attempt has failed");
+        reach(&a.bus, State::Consuming).await;
+        start.elapsed().as_millis()
+    };
+    for at_most in [100, 1000, 2000, 4000] {
+        let pause = pause().await;
+        assert!(pause <= at_most + 1 && pause >= at_most / 2, "{pause} of {at_most} ms");
+        tokio::time::sleep(Duration::from_secs(59)).await;
+    }
+    hub.stop();
+    reach(&a.bus, State::Backoff).await;
+    wait(|| a.bus.health().failures == 2).await;
+    hub.restart();
+    reach(&a.bus, State::Consuming).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(pause().await <= 101, "a minute proves the broker healthy");
+    a.bus.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout_at};
 use uuid::Uuid;
 
-use super::{RESOURCE_LOCKED, close_connection, declare, ensure_exchange, rpc, short, try_rpc};
+use super::{RESOURCE_LOCKED, close_connection, code, declare, ensure_exchange, rpc, short, try_rpc};
 use crate::error::TransportError;
 use crate::supervisor::CLOSE_LIMIT;
 use crate::transport::{Delivery, Message, Node, Subscription};
@@ -89,7 +89,8 @@ impl Subscription for AmqpSubscription {
                 next = consumer.next() => {
                     return match next? {
                         Ok(delivery) => Some(Ok(read(delivery))),
-                        Err(error) => Some(Err(super::failed("basic.deliver", error))),
+                        Err(error) if code(&error).is_some() => Some(Err(TransportError::Closed(error.into()))),
+                        Err(error) => Some(Err(TransportError::Lost(error.into()))),
                     };
                 }
                 _ = self.watch.tick() => {
@@ -102,7 +103,11 @@ impl Subscription for AmqpSubscription {
     }
 
     async fn acknowledge(&mut self, delivery: u64) -> Result<(), TransportError> {
-        rpc("basic.ack", self.channel.basic_ack(delivery, BasicAckOptions::default())).await
+        let acknowledged = rpc("basic.ack", self.channel.basic_ack(delivery, BasicAckOptions::default())).await;
+        acknowledged.map_err(|error| match error {
+            TransportError::Unavailable(cause) => TransportError::Lost(cause),
+            error => error,
+        })
     }
 
     async fn close(mut self: Box<Self>, limit: Duration) {
