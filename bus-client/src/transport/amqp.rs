@@ -3,6 +3,7 @@
 
 mod address;
 mod connect;
+mod runtime;
 mod subscription;
 
 use std::fmt;
@@ -131,7 +132,6 @@ impl BusTransport for AmqpTransport {
         if let Some(publisher) = publisher.filter(|publisher| !publisher.connection.status().blocked()) {
             close_connection(&publisher.connection, deadline).await;
         }
-        self.connector.close(deadline).await;
     }
 }
 

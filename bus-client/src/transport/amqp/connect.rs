@@ -1,23 +1,21 @@
 //! Opening connections, with a time limit that lapin does not have.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use async_rs::Runtime;
+use lapin::tcp::AMQPUriTcpExt;
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
-use lapin::{Connection, ConnectionProperties, DefaultConnectionBuilder};
-use tokio::sync::{Semaphore, oneshot};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use lapin::{Connection, ConnectionProperties};
+use tokio_util::sync::CancellationToken;
 
 use super::address::Addresses;
-use super::{close_connection, code, failed};
+use super::runtime::{CuttableTokio, cut_off};
+use super::{code, failed};
 use crate::error::TransportError;
 use crate::settings::RabbitSettings;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const HEARTBEAT: Duration = Duration::from_secs(20);
-/// Attempts under way, the stalled ones included: one for each of the two connections.
-const MAX_ATTEMPTS: usize = 2;
 const NOT_ALLOWED: u16 = 530;
 
 /// Opens connections to one of the addresses.
@@ -26,8 +24,6 @@ pub(super) struct Connector {
     addresses: Addresses,
     limit: Duration,
     heartbeat: u16,
-    attempts: Arc<Semaphore>,
-    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Connector {
@@ -35,59 +31,42 @@ impl Connector {
         let heartbeat = settings.requested_heartbeat.unwrap_or(HEARTBEAT).as_secs();
         // Spring takes 0 for no time limit; every wait on the outside has one here.
         let limit = settings.connection_timeout.filter(|limit| !limit.is_zero()).unwrap_or(CONNECT_LIMIT);
-        Self {
-            addresses,
-            limit,
-            heartbeat: u16::try_from(heartbeat).unwrap_or(u16::MAX),
-            attempts: Arc::new(Semaphore::new(MAX_ATTEMPTS)),
-            tasks: Mutex::default(),
-        }
+        Self { addresses, limit, heartbeat: u16::try_from(heartbeat).unwrap_or(u16::MAX) }
     }
 
     pub(super) fn broker(&self) -> String {
         self.addresses.to_string()
     }
 
-    /// Connects to the next address. Dropping lapin's attempt would leak its thread and its socket, so the attempt is
-    /// a task that goes on after the time limit; a connection that comes too late is closed. While two attempts hang,
-    /// no further one is made.
+    /// Connects to the next address. An attempt that takes too long, or that nobody waits for any more, is cut off:
+    /// dropped only, it would leave lapin's thread and its socket behind.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future ends the attempt.
     pub(super) async fn connect(&self, name: &str) -> Result<Connection, TransportError> {
-        let Ok(permit) = self.attempts.clone().try_acquire_owned() else {
-            return Err(TransportError::Unavailable("earlier attempts to connect still wait for an answer".into()));
-        };
-        let deadline = Instant::now() + self.limit;
-        let uri = self.uri();
+        let cut = CancellationToken::new();
+        let given_up = cut.clone();
+        let runtime = Runtime::new(CuttableTokio::current(cut.clone()));
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let (sender, receiver) = oneshot::channel();
-        {
-            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-            while tasks.try_join_next().is_some() {}
-            tasks.spawn(async move {
-                let attempt = match DefaultConnectionBuilder::new() {
-                    Ok(builder) => builder.with_uri(uri).with_properties(properties).connect().await,
-                    Err(error) => Err(error),
-                };
-                if let Err(Ok(late)) = sender.send(attempt) {
-                    close_connection(&late, Instant::now() + CONNECT_LIMIT).await;
-                }
-                drop(permit);
-            });
-        }
-        let result = match timeout_at(deadline, receiver).await {
-            Ok(Ok(Ok(connection))) => return Ok(connection),
-            Ok(Ok(Err(error))) if is_refusal(&error) => TransportError::Refused(error.into()),
-            Ok(Ok(Err(error))) => failed("connection.open", error),
-            Ok(Err(_)) => TransportError::Unavailable("the attempt to connect was given up".into()),
+        // A name that is being resolved and a TLS handshake read from no stream of ours, so they are ended here.
+        let open = async move |uri: AMQPUri, runtime: Runtime<CuttableTokio>| {
+            let stream = uri.connect_async(&runtime);
+            given_up.run_until_cancelled(stream).await.unwrap_or_else(|| Err(cut_off())).map_err(lapin::Error::from)
+        };
+        let unwanted = cut.drop_guard();
+        let attempt = Connection::connector(self.uri(), runtime, open, properties);
+        let result = match tokio::time::timeout(self.limit, attempt).await {
+            Ok(Ok(connection)) => {
+                unwanted.disarm();
+                return Ok(connection);
+            }
+            Ok(Err(error)) if is_refusal(&error) => TransportError::Refused(error.into()),
+            Ok(Err(error)) => failed("connection.open", error),
             Err(_) => TransportError::Timeout { operation: "connection.open", limit: self.limit },
         };
         self.addresses.failed();
         Err(result)
-    }
-
-    pub(super) async fn close(&self, deadline: Instant) {
-        let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        // Those that still hang are aborted with the set.
-        drop(timeout_at(deadline, async { while tasks.join_next().await.is_some() {} }).await);
     }
 
     fn uri(&self) -> AMQPUri {
