@@ -358,6 +358,8 @@ mod tests {
         let (status, body) = get(&url).await;
         assert_eq!(status, 500);
         assert!(body.contains("\"path\":\"/svc/default\""), "{body}");
+        let (time, _) = body.strip_prefix("{\"timestamp\":\"").unwrap().split_once('"').unwrap();
+        assert!(time.ends_with('Z'), "Boot 4 writes UTC so: {time}");
         server.stop().await;
     }
 

@@ -20,8 +20,8 @@
 //!
 //! Leases, deltas and caches run on `tokio::time`, so a test may pause it; the stamps on the wire come from the wall
 //! clock. [`Registry::advance`] moves both at once, without waiting. Expired leases go at the next scan, which
-//! happens when somebody looks: there is no task in the background. No time limit is set on reading a request, since
-//! a paused clock would let it pass at once; what waits for a client ends with its connection.
+//! happens when somebody looks: there is no task in the background. A body must come
+//! within 10 s by the machine's clock, which is not paused; other waits for a client end with its connection.
 //!
 //! # Where it differs from Eureka
 //!
@@ -35,6 +35,7 @@
 mod accept;
 mod access;
 mod answer;
+mod body;
 mod builder;
 mod document;
 mod leases;
@@ -67,8 +68,6 @@ use access::Access;
 use builder::LONGEST;
 use state::State;
 
-/// A larger body is answered with 413.
-const LARGEST_BODY: usize = 1 << 20;
 /// How long [`Registry::stop`] waits for answers that are under way.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
 
@@ -284,8 +283,9 @@ async fn fault(mut faults: watch::Receiver<Fault>) -> Option<StatusCode> {
 
 async fn respond(inner: &Inner, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else {
-        return refuse(StatusCode::PAYLOAD_TOO_LARGE);
+    let body = match body::read(body, body::LIMIT).await {
+        Ok(body) => body,
+        Err(status) => return refuse(status),
     };
     if !answer::refused_path(parts.uri.path())
         && let Some(refusal) = inner.access.as_ref().and_then(|access| access.refusal(&parts))
@@ -495,7 +495,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_over_the_limit_is_refused() {
         let registry = Registry::start().await.unwrap();
-        let body = format!("{{\"instance\":{{\"app\":\"{}\"}}}}", "A".repeat(LARGEST_BODY));
+        let body = format!("{{\"instance\":{{\"app\":\"{}\"}}}}", "A".repeat(body::LARGEST));
         assert!(send(&registry, "POST /eureka/apps/ORDERS", &body).await.starts_with("413"));
     }
 }
