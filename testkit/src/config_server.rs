@@ -13,9 +13,10 @@
 //! ```
 //!
 //! It answers as Spring Cloud Config Server 5.0.1 with its native backend does: `GET /{name}/{profiles}[/{label}]` in
-//! the V1 and V2 media types with that server's order and names of property sources, `POST /encrypt` and `/decrypt`,
-//! `GET /encrypt/status`, `GET /key` (there is never a public one) and `GET /actuator/health`. `{cipher}` values are
-//! decrypted. Files are read again for every request, so an edit is seen at once.
+//! the V1 and V2 media types with that server's order and names of property sources,
+//! `GET /[{label}/]{name}-{profiles}.{yml,yaml,properties,json}` with placeholders resolved, `POST /encrypt` and
+//! `/decrypt`, `GET /encrypt/status`, `GET /key` (there is never a public one) and `GET /actuator/health`. `{cipher}`
+//! values are decrypted. Files are read again for every request, so an edit is seen at once.
 //!
 //! # Where it differs from Spring
 //!
@@ -23,7 +24,8 @@
 //! |---|---|
 //! | D-HTML | error pages for `Accept: text/html` and for paths that Tomcat refuses have their own text |
 //! | D-MSG | the `message` of an error about a file or a body has its own text (only with [`Builder::error_messages`]) |
-//! | D-FORMAT | the alternative formats (`.yml`, `.properties`, `.json`) and plain-text files are answered with 501 |
+//! | D-FORMAT | plain-text files are answered with 501 |
+//! | D-BINARY | a `!!binary` value is its text in base64; Java has a byte array, which `.yml` shows with its tag and `.properties` by its hash |
 //! | D-CAP | more than 20,000 candidate files for one request, a body above 1 MiB or a file above 16 MiB is an error |
 
 mod accept;
@@ -32,10 +34,14 @@ mod answer;
 mod cipher;
 mod document;
 mod files;
+mod formats;
 mod journal;
 mod profile;
+mod resolve;
 mod route;
+mod tree;
 mod xml;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -425,7 +431,8 @@ mod tests {
         assert_eq!(get(&format!("http://{}/hello", server.address())).await, (200, "hi".to_owned()));
         assert_eq!(get(&format!("{}/a/b", server.url())).await.0, 200);
         assert_eq!(get(&format!("http://{}/a/b", server.address())).await.0, 404);
-        assert_eq!(get(&format!("{}/a-b.yml", server.url())).await.0, 501);
+        assert_eq!(get(&format!("{}/a-b.yml", server.url())).await, (200, "{}\n".to_owned()));
+        assert_eq!(get(&format!("{}/a/b/c/d.txt", server.url())).await.0, 501);
     }
 
     #[tokio::test]

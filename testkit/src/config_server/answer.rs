@@ -8,14 +8,17 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use vernal_commons::clock;
 use vernal_config_client::source::{Property, PropertySource};
-use vernal_config_client::value::{Origin, write_json_text};
+use vernal_config_client::value::{Origin, Value, write_json_text};
 
 use super::Inner;
 use super::accept::{Accept, Format, JSON};
 use super::cipher::{self, Reply};
 use super::document::Environment;
 use super::files::Failure;
-use super::route::Route;
+use super::formats;
+use super::resolve;
+use super::route::{Route, TextFormat};
+use super::tree::{self, NoTree};
 
 const TEXT: &str = "text/plain;charset=UTF-8";
 const ACTUATOR: &str = "application/vnd.spring-boot.actuator.v3+json";
@@ -38,6 +41,21 @@ fn with_body(status: StatusCode, content_type: Option<&str>, body: impl Into<Byt
         answer.headers_mut().insert(CONTENT_TYPE, content_type);
     }
     answer
+}
+
+fn is_invalid(name: &str, label: Option<&str>) -> bool {
+    [Some(name), label].into_iter().flatten().any(|text| text.contains("..") || text.contains('#'))
+}
+
+/// `resolvePlaceholders`, by default true; none if it is no boolean.
+fn resolves(query: Option<&str>) -> Option<bool> {
+    let mut pairs = query.unwrap_or_default().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    match pairs.find(|(name, _)| *name == "resolvePlaceholders").map(|(_, value)| value.to_ascii_lowercase()).as_deref()
+    {
+        None | Some("" | "true" | "on" | "yes" | "1") => Some(true),
+        Some("false" | "off" | "no" | "0") => Some(false),
+        Some(_) => None,
+    }
 }
 
 impl Call {
@@ -82,10 +100,10 @@ impl Call {
                 answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
                 answer
             }
-            Route::OtherFormat => {
-                let message = "alternative formats and plain-text files are not served";
-                self.error(server, StatusCode::NOT_IMPLEMENTED, message)
+            Route::Formatted { name, profiles, label, format } => {
+                self.formatted(server, &name, &profiles, label.as_deref(), format)
             }
+            Route::File => self.error(server, StatusCode::NOT_IMPLEMENTED, "plain-text files are not served"),
             Route::Unknown => {
                 let message = format!("No static resource {}.", uri.path().trim_start_matches('/'));
                 self.error(server, StatusCode::NOT_FOUND, &message)
@@ -107,28 +125,85 @@ impl Call {
             answer.headers_mut().insert(ACCEPT, types);
             return answer;
         };
-        if [Some(name), label].into_iter().flatten().any(|text| text.contains("..") || text.contains('#')) {
+        if is_invalid(name, label) {
             return self.error(server, StatusCode::BAD_REQUEST, "Invalid Request");
         }
         // Jackson writes UTF-8 and fails on anything else, after the status was chosen.
         if charset.is_some_and(|charset| !charset.eq_ignore_ascii_case("utf-8")) {
             return empty(StatusCode::INTERNAL_SERVER_ERROR);
         }
+        let sources = match self.sources(server, name, profiles, label, format == Format::V2) {
+            Ok(sources) => sources,
+            Err(answer) => return *answer,
+        };
+        let version = server.repository.configured_version();
+        let document = Environment { name, profiles, label, version, sources };
+        let charset = charset.map_or_else(String::new, |charset| format!(";charset={charset}"));
+        with_body(StatusCode::OK, Some(&format!("{}{charset}", format.media_type())), document.to_json(format))
+    }
+
+    /// An alternative format (config.md 1.6). What the client accepts does not matter.
+    fn formatted(
+        &self,
+        server: &Inner,
+        name: &str,
+        profiles: &str,
+        label: Option<&str>,
+        format: TextFormat,
+    ) -> Response<Bytes> {
+        let bad_request = |message: &str| self.error(server, StatusCode::BAD_REQUEST, message);
+        if is_invalid(name, label) {
+            return bad_request("Invalid Request");
+        }
+        let Some(resolves) = resolves(self.parts.uri.query()) else {
+            return bad_request("`resolvePlaceholders` must be true or false");
+        };
+        let sources = match self.sources(server, name, profiles, label, false) {
+            Ok(sources) => sources,
+            Err(answer) => return *answer,
+        };
+        let mut properties = tree::flatten(&sources);
+        if resolves {
+            for value in properties.values_mut() {
+                if let Some(text) = value.as_str() {
+                    *value = Value::from(resolve::resolve(text, &sources));
+                }
+            }
+        }
+        let (media_type, text) = match formats::write(&properties, format) {
+            Ok(written) => written,
+            Err(NoTree::InvalidKey(key)) => return bad_request(&format!("Invalid key: {key}")),
+            Err(NoTree::Conflict(key)) => {
+                let message = format!("`{key}` cannot be both a value and a list");
+                return self.error(server, StatusCode::INTERNAL_SERVER_ERROR, &message);
+            }
+        };
+        with_body(StatusCode::OK, Some(media_type), text)
+    }
+
+    /// What the repository has, decrypted and with the overrides on top, or the answer that says why not.
+    fn sources(
+        &self,
+        server: &Inner,
+        name: &str,
+        profiles: &str,
+        label: Option<&str>,
+        origins: bool,
+    ) -> Result<Vec<PropertySource>, Box<Response<Bytes>>> {
         let mut sources = match server.repository.sources(name, profiles, label) {
             Ok(sources) => sources,
             Err(Failure(reason)) => {
                 tracing::warn!(name, profiles, label, reason, "configuration cannot be read");
                 let message = format!(
-                    "Could not construct context for config={name} profile={profiles} label={} includeOrigin={}; \
-                     nested exception is {reason}",
+                    "Could not construct context for config={name} profile={profiles} label={} \
+                     includeOrigin={origins}; nested exception is {reason}",
                     label.unwrap_or("null"),
-                    format == Format::V2
                 );
-                return self.error(server, StatusCode::INTERNAL_SERVER_ERROR, &message);
+                return Err(Box::new(self.error(server, StatusCode::INTERNAL_SERVER_ERROR, &message)));
             }
         };
         if sources.is_empty() && !server.rules.accept_empty {
-            return self.error(server, StatusCode::NOT_FOUND, "Application Not Found");
+            return Err(Box::new(self.error(server, StatusCode::NOT_FOUND, "Application Not Found")));
         }
         if server.rules.decrypt {
             let decrypt =
@@ -142,10 +217,7 @@ impl Call {
                 overrides.map(|(key, text)| (key.as_str(), Property::new(text.expose(), Some(origin.clone()))));
             sources.insert(0, PropertySource::with_properties("overrides", overrides));
         }
-        let version = server.repository.configured_version();
-        let document = Environment { name, profiles, label, version, sources };
-        let charset = charset.map_or_else(String::new, |charset| format!(";charset={charset}"));
-        with_body(StatusCode::OK, Some(&format!("{}{charset}", format.media_type())), document.to_json(format))
+        Ok(sources)
     }
 
     fn reply(&self, server: &Inner, reply: Reply) -> Response<Bytes> {

@@ -17,8 +17,15 @@ pub(super) enum Route {
     EncryptStatus,
     PublicKey,
     Health,
-    /// An alternative format or a plain-text file.
-    OtherFormat,
+    /// `[/{label}]/{name}-{profiles}.{ext}`.
+    Formatted {
+        name: String,
+        profiles: String,
+        label: Option<String>,
+        format: TextFormat,
+    },
+    /// A plain-text file.
+    File,
     /// A path of the server, but not with this method.
     WrongMethod {
         allow: &'static str,
@@ -29,7 +36,20 @@ pub(super) enum Route {
     Refused,
 }
 
-const EXTENSIONS: [&str; 4] = [".yml", ".yaml", ".properties", ".json"];
+/// An alternative format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TextFormat {
+    Yaml,
+    Properties,
+    Json,
+}
+
+const EXTENSIONS: [(&str, TextFormat); 4] = [
+    (".yml", TextFormat::Yaml),
+    (".yaml", TextFormat::Yaml),
+    (".properties", TextFormat::Properties),
+    (".json", TextFormat::Json),
+];
 
 impl Route {
     /// `path` is what the request line says, without the query.
@@ -74,20 +94,31 @@ impl Route {
     fn to_read(segments: &[&str], query: Option<&str>) -> Option<Self> {
         let by_default_label =
             query.is_some_and(|query| query.split('&').any(|pair| pair.split('=').next() == Some("useDefaultLabel")));
+        let (file, label) = match *segments {
+            [file] => (Some(file), None),
+            [label, file] => (Some(file), Some(label)),
+            _ => (None, None),
+        };
+        if let Some((name, profiles, format)) = file.and_then(formatted) {
+            let label = label.map(unescaped);
+            return Some(Self::Formatted { name: unescaped(name), profiles: profiles.to_owned(), label, format });
+        }
         match *segments {
-            [file] | [_, file] if is_formatted(file) => Some(Self::OtherFormat),
             [name, profiles] if !looks_like_file(profiles) => Some(Self::environment(name, profiles, None)),
-            [_, _, _] if by_default_label => Some(Self::OtherFormat),
+            [_, _, _] if by_default_label => Some(Self::File),
             [name, profiles, label] => Some(Self::environment(name, profiles, Some(label))),
-            [_, _, _, _, ..] => Some(Self::OtherFormat),
+            [_, _, _, _, ..] => Some(Self::File),
             _ => None,
         }
     }
 
     fn environment(name: &str, profiles: &str, label: Option<&str>) -> Self {
-        let unescaped = |text: &str| text.replace("(_)", "/");
         Self::Environment { name: unescaped(name), profiles: profiles.to_owned(), label: label.map(unescaped) }
     }
+}
+
+fn unescaped(text: &str) -> String {
+    text.replace("(_)", "/")
 }
 
 fn reads(method: &Method) -> bool {
@@ -127,20 +158,19 @@ fn decode(segment: &str) -> Option<String> {
     proper.then(|| text.into_owned())
 }
 
-/// `{name}-{profiles}.{ext}`.
-fn is_formatted(file: &str) -> bool {
-    EXTENSIONS.iter().any(|extension| {
-        file.strip_suffix(extension)
-            .and_then(|stem| stem.rsplit_once('-'))
-            .is_some_and(|(name, profiles)| !name.is_empty() && !profiles.is_empty())
+/// The parts of `{name}-{profiles}.{ext}`.
+fn formatted(file: &str) -> Option<(&str, &str, TextFormat)> {
+    EXTENSIONS.iter().find_map(|(extension, format)| {
+        let (name, profiles) = file.strip_suffix(extension)?.rsplit_once('-')?;
+        (!name.is_empty() && !profiles.is_empty()).then_some((name, profiles, *format))
     })
 }
 
 /// Profiles that contain a known extension as a word (`EnvironmentController`'s pattern).
 fn looks_like_file(profiles: &str) -> bool {
     let word = |character: char| character == '_' || character.is_ascii_alphanumeric();
-    EXTENSIONS.iter().any(|extension| {
-        profiles.match_indices(extension).any(|(at, _)| {
+    EXTENSIONS.iter().any(|(extension, _)| {
+        profiles.match_indices(*extension).any(|(at, _)| {
             let (before, after) = (profiles.get(..at), profiles.get(at + extension.len()..));
             before.is_some_and(|before| before.ends_with(word)) && !after.is_some_and(|after| after.starts_with(word))
         })
@@ -160,6 +190,10 @@ mod tests {
         Route::Environment { name: name.into(), profiles: profiles.into(), label: label.map(Into::into) }
     }
 
+    fn formatted(name: &str, profiles: &str, label: Option<&str>, format: TextFormat) -> Route {
+        Route::Formatted { name: name.into(), profiles: profiles.into(), label: label.map(Into::into), format }
+    }
+
     #[test]
     fn paths_name_resources_as_spring_maps_them() {
         for (path, route) in [
@@ -175,14 +209,17 @@ mod tests {
             ("/foo/dev.yml", Route::Unknown),
             ("/foo/a.yml.b", Route::Unknown),
             ("/foo/dev/", Route::Unknown),
-            ("/foo/dev/v1/", Route::OtherFormat),
+            ("/foo/dev/v1/", Route::File),
             ("//foo/dev", Route::Unknown),
             ("/foo", Route::Unknown),
             ("/", Route::Unknown),
-            ("/foo-dev.yml", Route::OtherFormat),
-            ("/v1/foo-dev.json", Route::OtherFormat),
-            ("/foo/dev/v1/a/b.txt", Route::OtherFormat),
-            ("/foo/dev/a.txt?useDefaultLabel", Route::OtherFormat),
+            ("/foo-dev.yml", formatted("foo", "dev", None, TextFormat::Yaml)),
+            ("/v1/foo-dev.json", formatted("foo", "dev", Some("v1"), TextFormat::Json)),
+            ("/a(_)b/team(_)a-b-c,d.yaml", formatted("team/a-b", "c,d", Some("a/b"), TextFormat::Yaml)),
+            ("/foo-dev.properties", formatted("foo", "dev", None, TextFormat::Properties)),
+            ("/-dev.yml", Route::Unknown),
+            ("/foo/dev/v1/a/b.txt", Route::File),
+            ("/foo/dev/a.txt?useDefaultLabel", Route::File),
             ("/encrypt/status", Route::EncryptStatus),
             ("/encrypt", Route::WrongMethod { allow: "POST" }),
             ("/key/a/b", Route::PublicKey),
