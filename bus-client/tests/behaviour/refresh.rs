@@ -142,7 +142,7 @@ async fn pauses_grow_over_short_subscriptions_and_begin_anew_after_one_that_held
     }
     hub.stop();
     reach(&a.bus, State::Backoff).await;
-    wait(|| a.bus.health().failures == 2).await;
+    wait(|| a.bus.health().failures == 1).await;
     hub.restart();
     reach(&a.bus, State::Consuming).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
