@@ -14,8 +14,9 @@
 //!
 //! It answers as Spring Cloud Config Server 5.0.1 with its native backend does: `GET /{name}/{profiles}[/{label}]` in
 //! the V1 and V2 media types with that server's order and names of property sources,
-//! `GET /[{label}/]{name}-{profiles}.{yml,yaml,properties,json}` with placeholders resolved, `POST /encrypt` and
-//! `/decrypt`, `GET /encrypt/status`, `GET /key` (there is never a public one) and `GET /actuator/health`. `{cipher}`
+//! `GET /[{label}/]{name}-{profiles}.{yml,yaml,properties,json}` with placeholders resolved,
+//! plain-text files below `/{name}/{profiles}/{label}/`, `POST /encrypt` and `/decrypt`,
+//! `GET /encrypt/status`, `GET /key` (there is never a public one) and `GET /actuator/health`. `{cipher}`
 //! values are decrypted. Files are read again for every request, so an edit is seen at once.
 //!
 //! # Where it differs from Spring
@@ -24,7 +25,7 @@
 //! |---|---|
 //! | D-HTML | error pages for `Accept: text/html` and for paths that Tomcat refuses have their own text |
 //! | D-MSG | the `message` of an error about a file or a body has its own text (only with [`Builder::error_messages`]) |
-//! | D-FORMAT | plain-text files are answered with 501 |
+//! | D-FORMAT | plain-text files are read as UTF-8, whatever `Accept-Charset` and the request say |
 //! | D-BINARY | a `!!binary` value is its text in base64; Java has a byte array, which `.yml` shows with its tag and `.properties` by its hash |
 //! | D-CAP | more than 20,000 candidate files for one request, a body above 1 MiB or a file above 16 MiB is an error |
 
@@ -36,6 +37,7 @@ mod document;
 mod files;
 mod formats;
 mod journal;
+mod plain;
 mod profile;
 mod resolve;
 mod route;
@@ -103,6 +105,7 @@ struct Rules {
     decrypt: bool,
     mark_invalid: bool,
     accept_empty: bool,
+    strip_document: bool,
     messages: bool,
     credentials: Option<(String, Secret)>,
 }
@@ -132,6 +135,7 @@ impl ConfigServer {
                 decrypt: true,
                 mark_invalid: true,
                 accept_empty: true,
+                strip_document: true,
                 messages: false,
                 credentials: None,
             },
@@ -244,6 +248,20 @@ impl Builder {
     /// with 404.
     pub const fn accept_empty(mut self, on: bool) -> Self {
         self.rules.accept_empty = on;
+        self
+    }
+
+    /// Whether plain-text files are looked for in the last folder first (default off,
+    /// `..server.reverse-location-order`).
+    pub fn reverse_locations(mut self, on: bool) -> Self {
+        self.repository = self.repository.reverse_locations(on);
+        self
+    }
+
+    /// Whether `.yml` shows what a file that is no map holds without its key `document` (default on,
+    /// `..server.strip-document-from-yaml`).
+    pub const fn strip_document(mut self, on: bool) -> Self {
+        self.rules.strip_document = on;
         self
     }
 
@@ -432,7 +450,7 @@ mod tests {
         assert_eq!(get(&format!("{}/a/b", server.url())).await.0, 200);
         assert_eq!(get(&format!("http://{}/a/b", server.address())).await.0, 404);
         assert_eq!(get(&format!("{}/a-b.yml", server.url())).await, (200, "{}\n".to_owned()));
-        assert_eq!(get(&format!("{}/a/b/c/d.txt", server.url())).await.0, 501);
+        assert_eq!(get(&format!("{}/a/b/c/d.txt", server.url())).await, (404, String::new()));
     }
 
     #[tokio::test]

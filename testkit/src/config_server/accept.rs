@@ -85,6 +85,14 @@ impl Accept {
         self.ranges.iter().any(|range| range.includes(JSON))
     }
 
+    /// The media type of a plain-text file: the first that is named, else text.
+    pub(super) fn file_type(&self) -> String {
+        match self.ranges.iter().find(|range| range.wildcards() == 0 || range.kind == "*" || range.kind == "text") {
+            Some(range) if range.wildcards() == 0 => format!("{}/{}", range.kind, range.subtype),
+            _ => "text/plain".to_owned(),
+        }
+    }
+
     /// Whether this is a browser, which gets a page.
     pub(super) fn html(&self) -> bool {
         self.ranges.iter().any(|range| range.kind == "text" && range.subtype == "html")

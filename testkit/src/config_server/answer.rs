@@ -3,7 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{ACCEPT, ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT, ALLOW, AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
+    LAST_MODIFIED, LOCATION, WWW_AUTHENTICATE,
+};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use vernal_commons::clock;
@@ -22,6 +25,27 @@ use super::tree::{self, NoTree};
 
 const TEXT: &str = "text/plain;charset=UTF-8";
 const ACTUATOR: &str = "application/vnd.spring-boot.actuator.v3+json";
+
+/// Extensions that Spring MVC lets through as they are.
+const HARMLESS: [&str; 17] = [
+    "txt",
+    "text",
+    "yml",
+    "yaml",
+    "properties",
+    "csv",
+    "json",
+    "xml",
+    "atom",
+    "rss",
+    "png",
+    "jpe",
+    "jpeg",
+    "jpg",
+    "gif",
+    "wbmp",
+    "bmp",
+];
 
 /// A request with what its `Accept` means.
 #[derive(Debug)]
@@ -103,7 +127,7 @@ impl Call {
             Route::Formatted { name, profiles, label, format } => {
                 self.formatted(server, &name, &profiles, label.as_deref(), format)
             }
-            Route::File => self.error(server, StatusCode::NOT_IMPLEMENTED, "plain-text files are not served"),
+            Route::File { name, profiles, label, path } => self.file(server, &name, &profiles, label.as_deref(), &path),
             Route::Unknown => {
                 let message = format!("No static resource {}.", uri.path().trim_start_matches('/'));
                 self.error(server, StatusCode::NOT_FOUND, &message)
@@ -136,10 +160,28 @@ impl Call {
             Ok(sources) => sources,
             Err(answer) => return *answer,
         };
+        if sources.is_empty() && !server.rules.accept_empty {
+            return self.error(server, StatusCode::NOT_FOUND, "Application Not Found");
+        }
         let version = server.repository.configured_version();
         let document = Environment { name, profiles, label, version, sources };
         let charset = charset.map_or_else(String::new, |charset| format!(";charset={charset}"));
-        with_body(StatusCode::OK, Some(&format!("{}{charset}", format.media_type())), document.to_json(format))
+        let answer =
+            with_body(StatusCode::OK, Some(&format!("{}{charset}", format.media_type())), document.to_json(format));
+        self.named_harmlessly(answer)
+    }
+
+    /// A path that ends like a file which a browser might run gets another name, by which it is saved.
+    fn named_harmlessly(&self, mut answer: Response<Bytes>) -> Response<Bytes> {
+        let file = self.parts.uri.path().rsplit('/').next().unwrap_or_default();
+        let file = file.split(';').next().unwrap_or_default();
+        let harmless = file.rsplit_once('.').is_none_or(|(_, extension)| {
+            extension.is_empty() || HARMLESS.contains(&extension.to_ascii_lowercase().as_str())
+        });
+        if !harmless && !answer.body().is_empty() {
+            answer.headers_mut().insert(CONTENT_DISPOSITION, HeaderValue::from_static("inline;filename=f.txt"));
+        }
+        answer
     }
 
     /// An alternative format (config.md 1.6). What the client accepts does not matter.
@@ -162,6 +204,9 @@ impl Call {
             Ok(sources) => sources,
             Err(answer) => return *answer,
         };
+        if sources.is_empty() && !server.rules.accept_empty {
+            return self.error(server, StatusCode::NOT_FOUND, "Application Not Found");
+        }
         let mut properties = tree::flatten(&sources);
         if resolves {
             for value in properties.values_mut() {
@@ -170,7 +215,7 @@ impl Call {
                 }
             }
         }
-        let (media_type, text) = match formats::write(&properties, format) {
+        let (media_type, text) = match formats::write(&properties, format, server.rules.strip_document) {
             Ok(written) => written,
             Err(NoTree::InvalidKey(key)) => return bad_request(&format!("Invalid key: {key}")),
             Err(NoTree::Conflict(key)) => {
@@ -179,6 +224,49 @@ impl Call {
             }
         };
         with_body(StatusCode::OK, Some(media_type), text)
+    }
+
+    /// A plain-text file (config.md 1.7): with placeholders resolved, or the bytes for who asks for them.
+    fn file(
+        &self,
+        server: &Inner,
+        name: &str,
+        profiles: &str,
+        label: Option<&str>,
+        path: &[String],
+    ) -> Response<Bytes> {
+        let found = match server.repository.plain_file(name, profiles, label, path) {
+            Ok(Some(found)) => found,
+            Ok(None) => return empty(StatusCode::NOT_FOUND),
+            Err(Failure(reason)) => return self.error(server, StatusCode::INTERNAL_SERVER_ERROR, &reason),
+        };
+        let Some(resolves) = resolves(self.parts.uri.query()) else {
+            return self.error(server, StatusCode::BAD_REQUEST, "`resolvePlaceholders` must be true or false");
+        };
+        let known = self.header(IF_MODIFIED_SINCE).and_then(|text| httpdate::parse_http_date(text).ok());
+        let modified = found.modified.map(httpdate::fmt_http_date);
+        // Dates of HTTP know no parts of seconds.
+        let unchanged = modified.as_deref().and_then(|text| httpdate::parse_http_date(text).ok()) <= known;
+        let media_type = self.accept.file_type();
+        let mut answer = if known.is_some() && modified.is_some() && unchanged {
+            empty(StatusCode::NOT_MODIFIED)
+        } else if media_type == "application/octet-stream" {
+            with_body(StatusCode::OK, Some(&media_type), found.bytes)
+        } else {
+            let mut text = String::from_utf8_lossy(&found.bytes).into_owned();
+            if resolves {
+                text = match self.sources(server, name, profiles, label, false) {
+                    Ok(sources) => resolve::resolve(&text, &sources),
+                    Err(answer) => return *answer,
+                };
+            }
+            let charset = if media_type.starts_with("text/") { ";charset=UTF-8" } else { "" };
+            with_body(StatusCode::OK, Some(&format!("{media_type}{charset}")), text)
+        };
+        if let Some(modified) = modified.and_then(|text| HeaderValue::try_from(text).ok()) {
+            answer.headers_mut().insert(LAST_MODIFIED, modified);
+        }
+        self.named_harmlessly(answer)
     }
 
     /// What the repository has, decrypted and with the overrides on top, or the answer that says why not.
@@ -202,9 +290,6 @@ impl Call {
                 return Err(Box::new(self.error(server, StatusCode::INTERNAL_SERVER_ERROR, &message)));
             }
         };
-        if sources.is_empty() && !server.rules.accept_empty {
-            return Err(Box::new(self.error(server, StatusCode::NOT_FOUND, "Application Not Found")));
-        }
         if server.rules.decrypt {
             let decrypt =
                 |source| cipher::decrypt_source(source, server.encryptor.as_deref(), server.rules.mark_invalid);
@@ -256,7 +341,7 @@ impl Call {
         body.push_str(",\"path\":");
         write_json_text(self.parts.uri.path(), &mut body);
         body.push('}');
-        with_body(status, Some(&content_type), body)
+        self.named_harmlessly(with_body(status, Some(&content_type), body))
     }
 
     fn header(&self, name: HeaderName) -> Option<&str> {

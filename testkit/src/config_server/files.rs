@@ -18,6 +18,7 @@ pub(super) struct Repository {
     working_dir: Option<PathBuf>,
     default_label: String,
     version: Option<String>,
+    reversed: bool,
 }
 
 /// Why a request has no answer. The text is for people.
@@ -33,7 +34,13 @@ const MAX_IMPORTS: usize = 32;
 
 impl Default for Repository {
     fn default() -> Self {
-        Self { locations: Vec::new(), working_dir: None, default_label: "master".to_owned(), version: None }
+        Self {
+            locations: Vec::new(),
+            working_dir: None,
+            default_label: "master".to_owned(),
+            version: None,
+            reversed: false,
+        }
     }
 }
 
@@ -56,6 +63,16 @@ impl Repository {
     pub(super) fn version(mut self, version: &str) -> Self {
         self.version = Some(version.to_owned());
         self
+    }
+
+    pub(super) fn reverse_locations(mut self, on: bool) -> Self {
+        self.reversed = on;
+        self
+    }
+
+    /// Whether the last folder comes first for plain-text files.
+    pub(super) const fn is_reversed(&self) -> bool {
+        self.reversed
     }
 
     pub(super) fn configured_version(&self) -> Option<&str> {
@@ -106,7 +123,7 @@ impl Repository {
 
     /// The folders of a request, lowest first: the configured ones with their placeholders replaced, then those of the
     /// labels, the first label last. A folder that occurs twice ranks where it occurs last.
-    fn search_locations(&self, name: &str, profiles: &str, label: Option<&str>) -> Vec<String> {
+    pub(super) fn search_locations(&self, name: &str, profiles: &str, label: Option<&str>) -> Vec<String> {
         let label = label.unwrap_or(&self.default_label);
         let mut found: Vec<String> = Vec::new();
         for location in &self.locations {

@@ -11,10 +11,11 @@ use super::yaml::Writer;
 pub(super) fn write(
     properties: &IndexMap<String, Value>,
     format: TextFormat,
+    strip_document: bool,
 ) -> Result<(&'static str, String), NoTree> {
     Ok(match format {
         TextFormat::Json => ("application/json", json(&tree::grow(properties)?)),
-        TextFormat::Yaml => ("text/plain", yaml(&tree::grow(properties)?)),
+        TextFormat::Yaml => ("text/plain", yaml(&tree::grow(properties)?, strip_document)),
         TextFormat::Properties => ("text/plain", lines(properties)),
     })
 }
@@ -55,10 +56,9 @@ fn write_node(node: &Node, json: &mut String) {
     }
 }
 
-/// What a file that is no map was loaded as, the single key `document`, is shown without it
-/// (`strip-document-from-yaml`).
-fn yaml(tree: &Map) -> String {
-    match tree.get("document").filter(|_| tree.len() == 1) {
+/// What a file that is no map was loaded as, the single key `document`, is shown without it.
+fn yaml(tree: &Map, strip_document: bool) -> String {
+    match tree.get("document").filter(|_| strip_document && tree.len() == 1) {
         Some(document) => Writer::new().bare(document),
         None => Writer::new().document(tree),
     }

@@ -24,8 +24,13 @@ pub(super) enum Route {
         label: Option<String>,
         format: TextFormat,
     },
-    /// A plain-text file.
-    File,
+    /// `/{name}/{profiles}/{label}/{path}`, or without label and with `useDefaultLabel`.
+    File {
+        name: String,
+        profiles: String,
+        label: Option<String>,
+        path: Vec<String>,
+    },
     /// A path of the server, but not with this method.
     WrongMethod {
         allow: &'static str,
@@ -105,11 +110,18 @@ impl Route {
         }
         match *segments {
             [name, profiles] if !looks_like_file(profiles) => Some(Self::environment(name, profiles, None)),
-            [_, _, _] if by_default_label => Some(Self::File),
+            [name, profiles, path] if by_default_label => Some(Self::file(name, profiles, None, &[path])),
             [name, profiles, label] => Some(Self::environment(name, profiles, Some(label))),
-            [_, _, _, _, ..] => Some(Self::File),
+            [name, profiles, label, ref path @ ..] => Some(Self::file(name, profiles, Some(label), path)),
             _ => None,
         }
+    }
+
+    fn file(name: &str, profiles: &str, label: Option<&str>, path: &[&str]) -> Self {
+        // A slash at the end makes no difference here.
+        let path = if let [before @ .., ""] = path { before } else { path };
+        let path = path.iter().map(|part| (*part).to_owned()).collect();
+        Self::File { name: unescaped(name), profiles: profiles.to_owned(), label: label.map(unescaped), path }
     }
 
     fn environment(name: &str, profiles: &str, label: Option<&str>) -> Self {
@@ -194,6 +206,10 @@ mod tests {
         Route::Formatted { name: name.into(), profiles: profiles.into(), label: label.map(Into::into), format }
     }
 
+    fn file(label: Option<&str>, path: &[&str]) -> Route {
+        Route::file("foo", "dev", label, path)
+    }
+
     #[test]
     fn paths_name_resources_as_spring_maps_them() {
         for (path, route) in [
@@ -209,7 +225,7 @@ mod tests {
             ("/foo/dev.yml", Route::Unknown),
             ("/foo/a.yml.b", Route::Unknown),
             ("/foo/dev/", Route::Unknown),
-            ("/foo/dev/v1/", Route::File),
+            ("/foo/dev/v1/", file(Some("v1"), &[])),
             ("//foo/dev", Route::Unknown),
             ("/foo", Route::Unknown),
             ("/", Route::Unknown),
@@ -218,8 +234,9 @@ mod tests {
             ("/a(_)b/team(_)a-b-c,d.yaml", formatted("team/a-b", "c,d", Some("a/b"), TextFormat::Yaml)),
             ("/foo-dev.properties", formatted("foo", "dev", None, TextFormat::Properties)),
             ("/-dev.yml", Route::Unknown),
-            ("/foo/dev/v1/a/b.txt", Route::File),
-            ("/foo/dev/a.txt?useDefaultLabel", Route::File),
+            ("/foo/dev/v1/a/b.txt", file(Some("v1"), &["a", "b.txt"])),
+            ("/foo/dev/v1/a(_)b/", file(Some("v1"), &["a(_)b"])),
+            ("/foo/dev/a.txt?useDefaultLabel", file(None, &["a.txt"])),
             ("/encrypt/status", Route::EncryptStatus),
             ("/encrypt", Route::WrongMethod { allow: "POST" }),
             ("/key/a/b", Route::PublicKey),
