@@ -26,6 +26,7 @@
 //! | D-HTML | error pages for `Accept: text/html` and for paths that Tomcat refuses have their own text |
 //! | D-MSG | the `message` of an error about a file or a body has its own text (only with [`Builder::error_messages`]) |
 //! | D-FORMAT | plain-text files are read as UTF-8, whatever `Accept-Charset` and the request say |
+//! | D-QUOTE | placeholders in `.json` are resolved before it is written; Java resolves the text, which is no JSON any more where a value has quotes |
 //! | D-BINARY | a `!!binary` value is its text in base64; Java has a byte array, which `.yml` shows with its tag and `.properties` by its hash |
 //! | D-CAP | more than 20,000 candidate files for one request, a body above 1 MiB or a file above 16 MiB is an error |
 
@@ -384,6 +385,18 @@ mod tests {
         assert!(body.contains("\"path\":\"/svc/default\""), "{body}");
         let (time, _) = body.strip_prefix("{\"timestamp\":\"").unwrap().split_once('"').unwrap();
         assert!(time.ends_with('Z'), "Boot 4 writes UTC so: {time}");
+        server.stop().await;
+    }
+
+    /// Asked of Spring Cloud Config Server 5.0.1, but for the quotes in JSON (D-QUOTE).
+    #[tokio::test]
+    async fn placeholders_are_resolved_in_the_text_and_in_json_in_the_values() {
+        let folder = folder(&[("svc.yml", "q: 'a\"b'\nn: 5\nm: '${n} '\nt: '${n}'\nj: '${q}'\ne: '\\\\${n}'\n")]);
+        let server = ConfigServer::builder(folder.path()).start().await.unwrap();
+        let text = async |extension: &str| get(&format!("{}/svc-default.{extension}", server.url())).await.1;
+        assert_eq!(text("yml").await, "q: a\"b\nn: 5\nm: '5 '\nt: 5\nj: a\"b\ne: ${n}\n");
+        assert_eq!(text("properties").await, "q: a\"b\nn: 5\nm: 5 \nt: 5\nj: a\"b\ne: ${n}");
+        assert_eq!(text("json").await, r#"{"q":"a\"b","n":5,"m":"5 ","t":"5","j":"a\"b","e":"\\${n}"}"#);
         server.stop().await;
     }
 

@@ -2,6 +2,9 @@
 
 /// V1: values only.
 pub(super) const JSON: &str = "application/json";
+/// A file as it is.
+pub(super) const BYTES: &str = "application/octet-stream";
+const TEXT: &str = "text/plain";
 /// V2: values with their origin.
 pub(super) const V2: &str = "application/vnd.spring-cloud.config-server.v2+json";
 
@@ -85,12 +88,15 @@ impl Accept {
         self.ranges.iter().any(|range| range.includes(JSON))
     }
 
-    /// The media type of a plain-text file: the first that is named, else text.
+    /// The media type of a plain-text file: what the first range names, or stands for in Spring MVC.
     pub(super) fn file_type(&self) -> String {
-        match self.ranges.iter().find(|range| range.wildcards() == 0 || range.kind == "*" || range.kind == "text") {
-            Some(range) if range.wildcards() == 0 => format!("{}/{}", range.kind, range.subtype),
-            _ => "text/plain".to_owned(),
-        }
+        let named = self.ranges.iter().find_map(|range| match (range.kind.as_str(), range.subtype.as_str()) {
+            ("*", _) | ("text", "*") => Some(TEXT.to_owned()),
+            ("application", "*") => Some(BYTES.to_owned()),
+            ("application", "*+json") => Some(JSON.to_owned()),
+            (kind, subtype) => (range.wildcards() == 0).then(|| format!("{kind}/{subtype}")),
+        });
+        named.unwrap_or_else(|| TEXT.to_owned())
     }
 
     /// Whether this is a browser, which gets a page.
@@ -174,6 +180,21 @@ mod tests {
     fn the_deciding_range_brings_its_charset() {
         let accept = Accept::parse(Some("text/plain;charset=x, application/json; charset=\"UTF-8\""));
         assert_eq!(accept.format(), Some((Format::V1, Some("UTF-8"))));
+    }
+
+    #[test]
+    fn a_file_is_what_the_first_range_says() {
+        for (accept, expected) in [
+            (None, TEXT),
+            (Some("text/*"), TEXT),
+            (Some("application/*"), BYTES),
+            (Some("application/*+json"), JSON),
+            (Some("image/png"), "image/png"),
+            (Some("text/html,application/xml;q=0.9,*/*;q=0.8"), "text/html"),
+            (Some("*/*, application/octet-stream"), BYTES),
+        ] {
+            assert_eq!(Accept::parse(accept).file_type(), expected, "{accept:?}");
+        }
     }
 
     #[test]

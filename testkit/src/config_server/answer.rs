@@ -14,12 +14,12 @@ use vernal_config_client::source::{Property, PropertySource};
 use vernal_config_client::value::{Origin, Value, write_json_text};
 
 use super::Inner;
-use super::accept::{Accept, Format, JSON};
+use super::accept::{Accept, BYTES, Format, JSON};
 use super::cipher::{self, Reply};
 use super::document::Environment;
 use super::files::Failure;
 use super::formats;
-use super::resolve;
+use super::resolve::{self, Escape};
 use super::route::{Route, TextFormat};
 use super::tree::{self, NoTree};
 
@@ -208,11 +208,11 @@ impl Call {
             return self.error(server, StatusCode::NOT_FOUND, "Application Not Found");
         }
         let mut properties = tree::flatten(&sources);
-        if resolves {
-            for value in properties.values_mut() {
-                if let Some(text) = value.as_str() {
-                    *value = Value::from(resolve::resolve(text, &sources));
-                }
+        // Java resolves what it has written, which breaks JSON where a value has quotes: there each value is resolved.
+        let is_json = format == TextFormat::Json;
+        for value in properties.values_mut().filter(|_| resolves && is_json) {
+            if let Some(text) = value.as_str() {
+                *value = Value::from(resolve::resolve(text, &sources, Escape::One));
             }
         }
         let (media_type, text) = match formats::write(&properties, format, server.rules.strip_document) {
@@ -222,6 +222,10 @@ impl Call {
                 let message = format!("`{key}` cannot be both a value and a list");
                 return self.error(server, StatusCode::INTERNAL_SERVER_ERROR, &message);
             }
+        };
+        let text = match resolves && !is_json {
+            true => resolve::resolve(&text, &sources, Escape::OneOrTwo),
+            false => text,
         };
         with_body(StatusCode::OK, Some(media_type), text)
     }
@@ -250,17 +254,19 @@ impl Call {
         let media_type = self.accept.file_type();
         let mut answer = if known.is_some() && modified.is_some() && unchanged {
             empty(StatusCode::NOT_MODIFIED)
-        } else if media_type == "application/octet-stream" {
+        } else if media_type == BYTES {
             with_body(StatusCode::OK, Some(&media_type), found.bytes)
         } else {
             let mut text = String::from_utf8_lossy(&found.bytes).into_owned();
             if resolves {
                 text = match self.sources(server, name, profiles, label, false) {
-                    Ok(sources) => resolve::resolve(&text, &sources),
+                    Ok(sources) => resolve::resolve(&text, &sources, Escape::OneOrTwo),
                     Err(answer) => return *answer,
                 };
             }
-            let charset = if media_type.starts_with("text/") { ";charset=UTF-8" } else { "" };
+            // JSON is UTF-8 without saying so.
+            let is_json = media_type == JSON || media_type.ends_with("+json");
+            let charset = if is_json { "" } else { ";charset=UTF-8" };
             with_body(StatusCode::OK, Some(&format!("{media_type}{charset}")), text)
         };
         if let Some(modified) = modified.and_then(|text| HeaderValue::try_from(text).ok()) {

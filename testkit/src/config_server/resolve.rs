@@ -4,22 +4,34 @@ use vernal_config_client::source::PropertySource;
 
 /// Values that name values that name values.
 const DEEPEST: usize = 32;
-/// Bytes that are looked at for one text: a few values that name each other twice would grow without end.
-const MOST_BYTES: usize = 1 << 20;
+/// Bytes of values that are put in: a few that name each other twice would grow without end.
+const MOST_BYTES: usize = 4 << 20;
 
-/// The text with its placeholders replaced. One that has neither value nor default stays, and so does one that names
-/// itself; `\${` stands for `${`.
-pub(super) fn resolve(text: &str, sources: &[PropertySource]) -> String {
-    replaced(text, sources, 0, &mut 0)
+/// How many backslashes before `${` keep it as it is, and are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Escape {
+    /// One, in a value.
+    One,
+    /// One or two, in a text that values were written to: Spring resolves that, where a backslash may be doubled.
+    OneOrTwo,
 }
 
-fn replaced(text: &str, sources: &[PropertySource], depth: usize, seen: &mut usize) -> String {
+/// The text with its placeholders replaced. One that has neither value nor default stays, and so does one that names
+/// itself.
+pub(super) fn resolve(text: &str, sources: &[PropertySource], escape: Escape) -> String {
+    replaced(text, sources, escape, 0, &mut 0)
+}
+
+fn replaced(text: &str, sources: &[PropertySource], escape: Escape, depth: usize, seen: &mut usize) -> String {
     let (mut result, mut rest) = (String::new(), text);
-    *seen += text.len();
+    if depth > 0 {
+        *seen += text.len();
+    }
     while let Some(at) = rest.find("${") {
         let (before, from) = rest.split_at(at);
         if let Some(before) = before.strip_suffix('\\') {
-            result.push_str(before);
+            let second = before.strip_suffix('\\').filter(|_| escape == Escape::OneOrTwo);
+            result.push_str(second.unwrap_or(before));
             result.push_str("${");
             rest = &from[2..];
             continue;
@@ -30,14 +42,14 @@ fn replaced(text: &str, sources: &[PropertySource], depth: usize, seen: &mut usi
             break;
         };
         let (whole, behind) = from.split_at(end);
-        let inner = replaced(&whole[2..whole.len() - 1], sources, depth + 1, seen);
+        let inner = replaced(&whole[2..whole.len() - 1], sources, escape, depth + 1, seen);
         let value =
             |key: &str| sources.iter().find_map(|source| source.get(key)).map(|property| property.value().clone());
         let text = |key: &str| value(key).map(|value| value.as_text().unwrap_or_default().into_owned());
         let found = match (text(&inner), inner.split_once(':')) {
-            (Some(found), _) => Some(replaced(&found, sources, depth + 1, seen)),
+            (Some(found), _) => Some(replaced(&found, sources, escape, depth + 1, seen)),
             (None, Some((key, default))) => Some(match text(key) {
-                Some(found) => replaced(&found, sources, depth + 1, seen),
+                Some(found) => replaced(&found, sources, escape, depth + 1, seen),
                 None => default.to_owned(),
             }),
             (None, None) => None,
@@ -88,12 +100,16 @@ mod tests {
             ("${x:y}", "xy"),
             ("}${a}", "}1"),
         ] {
-            assert_eq!(resolve(text, &sources), expected, "{text}");
+            assert_eq!(resolve(text, &sources, Escape::One), expected, "{text}");
         }
-        assert!(resolve("${loop}", &sources).contains("${loop}"));
+        for (text, one, both) in [("\\${a}", "${a}", "${a}"), ("\\\\${a}", "\\${a}", "${a}")] {
+            assert_eq!(resolve(text, &sources, Escape::One), one);
+            assert_eq!(resolve(text, &sources, Escape::OneOrTwo), both);
+        }
+        assert!(resolve("${loop}", &sources, Escape::One).contains("${loop}"));
         let doubling: Vec<_> =
             (0..32).map(|n| (n.to_string(), Value::from(format!("${{{0}}}${{{0}}}", n + 1)))).collect();
         let source = PropertySource::with_properties("s", doubling);
-        assert!(resolve("${0}", &[source]).len() < 4 * MOST_BYTES);
+        assert!(resolve("${0}", &[source], Escape::One).len() < 4 * MOST_BYTES);
     }
 }

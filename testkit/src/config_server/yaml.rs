@@ -13,10 +13,10 @@ const WIDTH: usize = 80;
 const LONGEST_KEY: usize = 128;
 /// Texts that a reader of YAML 1.1 takes for something else.
 const NO_TEXT: &str = concat!(
-    "^(?:(?i:true|false|yes|no|on|off|null)|~| |<<|=|[!&*]|",
+    "^(?:(?i:true|false|yes|no|on|off|null)|~| |<<|[!&*]|",
     r"[-+]?0b[01_]+|[-+]?0[0-7_]+|[-+]?(?:0|[1-9][0-9_]*)|[-+]?0x[0-9a-fA-F_]+|[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+|",
-    r"[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+|",
-    r"\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*|[-+]?\.(?i:inf)|\.(?i:nan)|",
+    r"[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?|",
+    r"\.[0-9_]+(?:[eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*|[-+]?\.(?i:inf)|\.(?i:nan)|",
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}|",
     r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt]|[ \t]+)[0-9]{1,2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]*)?",
     r"(?:[ \t]*(?:Z|[-+][0-9]{1,2}(?::?[0-9]{2})?))?)$",
@@ -199,7 +199,6 @@ impl Writer {
                 '\u{a0}' => self.text.push_str("\\_"),
                 '\u{2028}' => self.text.push_str("\\L"),
                 '\u{2029}' => self.text.push_str("\\P"),
-                '\u{feff}' => self.text.push_str("\\ufeff"),
                 letter => self.text.push(*letter),
             }
         }
@@ -263,7 +262,7 @@ impl Manners {
                 ':' => followed,
                 _ => false,
             };
-            special |= !(letter == '\n' || matches!(letter, ' '..='~' | '\u{85}' | '\u{a0}'..)) || letter == '\u{feff}';
+            special |= !(letter == '\n' || matches!(letter, ' '..='~' | '\u{85}' | '\u{a0}'..));
             break_space |= letter == ' ' && before.is_some_and(is_break);
             space_break |= is_break(letter) && before == Some(' ');
         }
@@ -297,9 +296,23 @@ mod tests {
 
     #[test]
     fn texts_that_would_be_read_as_something_else_are_quoted() {
-        for text in
-            ["", "true", "No", "12", "1_000", "0x1F", "1:30", "1.5e3", ".5", "~", "null", "2001-12-14", "<<", "="]
-        {
+        for text in [
+            "",
+            "true",
+            "No",
+            "12",
+            "1_000",
+            "0x1F",
+            "1:30",
+            "1.5e3",
+            ".5",
+            "~",
+            "null",
+            "2001-12-14",
+            "<<",
+            "08",
+            "._",
+        ] {
             assert_eq!(written(text), format!("k: '{text}'\n"));
         }
         for text in ["- a", "a: b", "a #b", "#a", "? x", "@x", "'x", "%x", "[x", "{x", "a:", " x", "x ", "---"] {
