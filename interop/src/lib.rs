@@ -15,6 +15,7 @@
 
 pub mod bench;
 pub mod check;
+mod client;
 pub mod ours;
 pub mod peers;
 pub mod scenario;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Deserialize;
+use serde_json::Value;
 
 pub use local::Local;
 pub use real::Real;
@@ -59,6 +60,10 @@ pub enum Capability {
     JavaFeign,
     /// [`Peer::UserAtOurs`].
     SpringServices,
+    /// A config server that hosts of Git tell of changes (`/monitor`).
+    Monitor,
+    /// [`Peers::pika`].
+    Pika,
 }
 
 /// A request as a peer saw it.
@@ -145,6 +150,9 @@ pub trait Peers: Send + Sync {
     /// Lets the order service have an order of a user.
     async fn place_order(&self, user_id: &str) -> Outcome;
 
+    /// Runs `interop/pika/node.py` against the broker on this port, where it refreshes a service; gives its report.
+    async fn pika(&self, port: u16, service: &str) -> Outcome<Value>;
+
     /// Starts a peer, again or for the first time; a peer that was stopped listens where it did.
     async fn start(&self, peer: Peer) -> Outcome;
 
@@ -194,6 +202,8 @@ impl Capability {
             Self::Tomcat => "Tomcat",
             Self::JavaFeign => "a Feign client in Java",
             Self::SpringServices => "a service of Spring that can join our servers",
+            Self::Monitor => "a config server with `/monitor`",
+            Self::Pika => "a Python with pika",
         }
     }
 }

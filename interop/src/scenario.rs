@@ -5,6 +5,9 @@ mod config;
 mod discovery;
 mod estate;
 mod feign;
+mod log;
+mod monitor;
+mod pika;
 mod theirs;
 
 use std::fmt;
@@ -88,6 +91,7 @@ scenarios! {
     Config "config-unauthorized" config::unauthorized;
     Config "config-not-found" config::not_found;
     Config "config-server-restarts" config::server_restarts;
+    Config "config-monitor" monitor::tells | Monitor;
     Config "config-theirs-reads-ours" theirs::reads_our_config_server | SpringServices;
     Discovery "discovery-both-ways" discovery::both_ways => smoke;
     Discovery "discovery-instance-stops" discovery::instance_stops;
@@ -99,13 +103,19 @@ scenarios! {
     Feign "feign-solidus-let-through" feign::solidus_let_through | Tomcat;
     Feign "feign-their-values" feign::their_values => smoke;
     Feign "feign-their-quirks" feign::their_quirks | JavaFeign;
-    Feign "feign-full-log" feign::full_log => smoke;
+    Feign "feign-full-log" log::of_a_get => smoke;
+    Feign "feign-full-log-body" log::of_a_body;
+    Feign "feign-full-log-error" log::of_errors;
+    Feign "feign-full-log-refused" log::of_a_refused_connection | JavaFeign;
     Bus "bus-theirs-refreshes-ours" bus::theirs_refreshes_ours => smoke;
     Bus "bus-ours-refreshes-theirs" bus::ours_refreshes_theirs => smoke;
     Bus "bus-destinations" bus::destinations;
     Bus "bus-acks" bus::acks => smoke;
     Bus "bus-broker-restarts" bus::broker_restarts;
     Bus "bus-fifty-at-once" bus::fifty_at_once => smoke;
+    Bus "bus-fifty-by-default" bus::fifty_by_default;
+    Bus "bus-fifty-at-ours" bus::fifty_at_ours;
+    Bus "bus-pika-on-ours" pika::on_ours | Pika;
     Bus "bus-theirs-on-ours" theirs::joins_our_broker | SpringServices;
     Estate "estate-ours-among-theirs" estate::ours_among_theirs;
     Estate "estate-theirs-among-ours" estate::theirs_among_ours | SpringServices;

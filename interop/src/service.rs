@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, Method, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
-use axum::routing::any;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
@@ -65,9 +65,16 @@ impl Journal {
     }
 }
 
-/// `/echo/{value}` for all methods.
+/// `/echo/{value}` for all methods, and `POST /mirror/{status}`, which answers with the body that came.
 pub fn echo_routes() -> Router {
-    Router::new().route("/echo/{value}", any(echo))
+    Router::new().route("/echo/{value}", any(echo)).route("/mirror/{status}", post(mirror))
+}
+
+async fn mirror(Path(status): Path<u16>, body: String) -> Response {
+    match StatusCode::from_u16(status) {
+        Ok(status) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(_) => StatusCode::BAD_REQUEST.into_response(),
+    }
 }
 
 async fn echo(method: Method, uri: Uri, Path(value): Path<String>, headers: HeaderMap, body: String) -> Json<Echo> {

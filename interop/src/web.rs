@@ -67,6 +67,23 @@ impl Web {
         self.send(self.client.post(url).json(body)).await
     }
 
+    /// POST of JSON with a header of its own.
+    pub async fn post_json_as(&self, url: &str, (name, value): (&str, &str), body: &Value) -> Answer {
+        self.send(self.client.post(url).header(name, value).json(body)).await
+    }
+
+    /// POST of a form.
+    pub async fn post_form(&self, url: &str, fields: &[(&str, &str)]) -> Answer {
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = self.client.post(url).header("content-type", "application/x-www-form-urlencoded");
+        self.send(request.body(form)).await
+    }
+
+    /// DELETE.
+    pub async fn delete(&self, url: &str) -> Answer {
+        self.send(self.client.delete(url)).await
+    }
+
     /// POST of text.
     pub async fn post_text(&self, url: &str, body: &str) -> Answer {
         self.send(self.client.post(url).header("content-type", "text/plain").body(body.to_owned())).await

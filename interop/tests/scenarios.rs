@@ -37,23 +37,30 @@ tests! {
     feign_values "feign-values";
     their_values "feign-their-values";
     full_log "feign-full-log";
+    full_log_of_a_body "feign-full-log-body";
+    full_log_of_errors "feign-full-log-error";
     theirs_refreshes_ours "bus-theirs-refreshes-ours";
     ours_refreshes_theirs "bus-ours-refreshes-theirs";
     destinations "bus-destinations";
     acks "bus-acks";
     broker_restarts "bus-broker-restarts";
     fifty_at_once "bus-fifty-at-once";
+    fifty_by_default "bus-fifty-by-default";
+    fifty_at_ours "bus-fifty-at-ours";
     ours_among_theirs "estate-ours-among-theirs";
 }
 
 /// The testkit lacks what these need; `interop/run` runs them.
 const REAL_PEERS_ONLY: &[&str] = &[
     "config-key-store",
+    "config-monitor",
     "config-theirs-reads-ours",
     "discovery-theirs-at-ours",
     "feign-solidus-is-refused",
     "feign-solidus-let-through",
     "feign-their-quirks",
+    "feign-full-log-refused",
+    "bus-pika-on-ours",
     "bus-theirs-on-ours",
     "estate-theirs-among-ours",
 ];

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -39,7 +40,10 @@ impl Logs {
     /// thread.
     #[must_use]
     pub fn capture(&self) -> tracing::subscriber::DefaultGuard {
-        tracing::subscriber::set_default(tracing_subscriber::registry().with(self.clone()))
+        // The filter lets everything pass. A registry without any panics in debug builds when a global subscriber has
+        // one: `enabled!` leaves that one's verdict behind on the thread (tracing-subscriber 0.3.23).
+        let all = self.clone().with_filter(LevelFilter::TRACE);
+        tracing::subscriber::set_default(tracing_subscriber::registry().with(all))
     }
 
     /// What was kept so far.

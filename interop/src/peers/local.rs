@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,11 +27,14 @@ use vernal_testkit::registry::Registry;
 
 use super::{BusEvent, CREDENTIALS, Capability, Mark, Peer, Peers, Seen};
 use crate::check::Outcome;
+use crate::client::{self, EchoClient, EchoClientFeign};
 use crate::scenario::Area;
 use crate::service::{Journal, echo_routes, lists};
 
-/// The target of the log lines of the example user service's Feign client.
-const FEIGN_TARGET: &str = "vernal_examples::user::OrderServiceClient";
+/// The exchange of the bus.
+const BUS: &str = "springCloudBus";
+/// The targets of the log lines of the user service's Feign clients.
+const FEIGN_TARGETS: &[&str] = &["vernal_examples::user::OrderServiceClient", client::LOG];
 
 /// Peers on free ports of the loopback, one set per scenario. Dropping it ends them all.
 #[derive(Debug)]
@@ -130,11 +133,13 @@ impl Local {
             .property("eureka.client.service-url.defaultZone", self.url(Peer::Registry)?)
             .property("spring.rabbitmq.port", self.broker.port().to_string())
             .property("spring.datasource.url", database)
+            // Java's Feign hides nothing in its log.
+            .property("spring.cloud.openfeign.client.config.default.log-unsafe", "true")
             .error_decoder(ShopErrors)
             .bootstrap()
             .await?;
         let routes = match peer {
-            Peer::User => user::service(&app).await?.merge(call_routes(&app)),
+            Peer::User => user::service(&app).await?.merge(call_routes(&app)?),
             _ => order::service(&app).await?.merge(echo_routes()),
         };
         let journal = self.parts().journals.entry(peer).or_default().clone();
@@ -165,7 +170,12 @@ impl Peers for Local {
 
     fn can(&self, capability: Capability) -> bool {
         match capability {
-            Capability::KeyStore | Capability::Tomcat | Capability::JavaFeign | Capability::SpringServices => false,
+            Capability::KeyStore
+            | Capability::Tomcat
+            | Capability::JavaFeign
+            | Capability::SpringServices
+            | Capability::Monitor
+            | Capability::Pika => false,
         }
     }
 
@@ -232,11 +242,16 @@ impl Peers for Local {
 
     async fn events(&self, since: Mark) -> Outcome<Vec<BusEvent>> {
         let published = self.broker.published().into_iter().skip(usize::try_from(since.events)?);
-        published.map(|message| event(&message.body)).collect()
+        published.filter(|message| message.exchange == BUS).map(|message| event(&message.body)).collect()
     }
 
     async fn feign_log(&self) -> Outcome<Vec<String>> {
-        Ok(self.logs.messages(FEIGN_TARGET))
+        let records = self.logs.records().into_iter().filter(|record| FEIGN_TARGETS.contains(&record.target.as_str()));
+        Ok(records.map(|record| record.message).collect())
+    }
+
+    async fn pika(&self, _: u16, _: &str) -> Outcome<Value> {
+        Err("the testkit has no pika".into())
     }
 
     async fn place_order(&self, user_id: &str) -> Outcome {
@@ -320,9 +335,9 @@ fn event(body: &[u8]) -> Outcome<BusEvent> {
 
 /// What `CallController` of the Java user service offers: a scenario triggers calls to services that only this
 /// service knows.
-fn call_routes(app: &Application) -> Router {
-    let routes = Router::new().route("/calls/{service}", post(call)).route("/instances/{service}", get(instances));
-    routes.with_state(app.clone())
+fn call_routes(app: &Application) -> Outcome<Router> {
+    let calls = Router::new().route("/calls/{service}", post(call)).with_state((app.clone(), Arc::new(app.feign()?)));
+    Ok(calls.route("/instances/{service}", get(instances).with_state(app.clone())))
 }
 
 #[derive(Deserialize)]
@@ -331,14 +346,25 @@ struct CallWanted {
     #[serde(default)]
     query: Vec<String>,
     header: Option<String>,
+    authorization: Option<String>,
+    /// JSON as text.
+    body: Option<String>,
 }
 
 async fn call(
-    State(app): State<Application>,
+    State((app, client)): State<(Application, Arc<EchoClientFeign>)>,
     axum::extract::Path(service): axum::extract::Path<String>,
     Json(wanted): Json<CallWanted>,
 ) -> Result<(StatusCode, String), (StatusCode, String)> {
     let failed = |error: &(dyn std::error::Error + 'static)| (StatusCode::BAD_GATEWAY, Chain(error).to_string());
+    if let Some(body) = &wanted.body {
+        let status = wanted.path.parse().map_err(|error| failed(&error))?;
+        let body = serde_json::from_str(body).map_err(|error| failed(&error))?;
+        let token: Vec<_> = wanted.query.iter().map(String::as_str).collect();
+        let (header, authorization) = (wanted.header.as_deref(), wanted.authorization.as_deref());
+        let answer = client.mirror(status, &token, header, authorization, &body).await;
+        return answer.map(|text| (StatusCode::OK, text)).map_err(|error| failed(&error));
+    }
     let pairs = wanted.query.iter().map(|value| ("q", value));
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
     // A form writes spaces as `+`, which means a plus sign in a path.

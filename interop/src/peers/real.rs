@@ -178,7 +178,12 @@ impl Peers for Real {
 
     fn can(&self, capability: Capability) -> bool {
         match capability {
-            Capability::KeyStore | Capability::Tomcat | Capability::JavaFeign | Capability::SpringServices => true,
+            Capability::KeyStore
+            | Capability::Tomcat
+            | Capability::JavaFeign
+            | Capability::SpringServices
+            | Capability::Monitor
+            | Capability::Pika => true,
         }
     }
 
@@ -220,6 +225,16 @@ impl Peers for Real {
         let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         let file = addresses.get(name).ok_or_else(|| format!("peers.env names no {name}"))?;
         Ok(fs::read_to_string(file)?.lines().map(str::to_owned).collect())
+    }
+
+    async fn pika(&self, port: u16, service: &str) -> Outcome<Value> {
+        let name = "INTEROP_PYTHON";
+        let addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let python = addresses.get(name).ok_or_else(|| format!("peers.env names no {name}"))?;
+        let program = self.run.with_file_name("pika").join("node.py");
+        let program = program.to_string_lossy();
+        let told = command(Path::new(python), &[&program, &port.to_string(), service]).await?;
+        Ok(serde_json::from_str(&told)?)
     }
 
     async fn place_order(&self, user_id: &str) -> Outcome {
@@ -278,11 +293,11 @@ fn read_addresses(run: &Path) -> Outcome<BTreeMap<String, String>> {
     Ok(text.lines().filter_map(|line| line.split_once('=')).map(|(name, value)| (name.into(), value.into())).collect())
 }
 
-/// Runs the script; gives what it printed.
-async fn command(run: &Path, arguments: &[&str]) -> Outcome<String> {
-    let mut command = Command::new(run);
+/// Runs the script, or another program; gives what it printed.
+async fn command(program: &Path, arguments: &[&str]) -> Outcome<String> {
+    let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-    let told = || format!("interop/run {}", arguments.join(" "));
+    let told = || format!("{} {}", program.display(), arguments.join(" "));
     let ended = tokio::time::timeout(COMMAND_LIMIT, command.output());
     let output = ended.await.map_err(|_| format!("{} took longer than {COMMAND_LIMIT:?}", told()))??;
     if output.status.success() {

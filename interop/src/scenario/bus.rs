@@ -11,7 +11,7 @@ use crate::ours::Ours;
 use crate::peers::{BusEvent, Mark, Peer, Peers};
 use crate::web::Web;
 
-const REFRESH: &str = "RefreshRemoteApplicationEvent";
+pub(super) const REFRESH: &str = "RefreshRemoteApplicationEvent";
 pub(super) const ACK: &str = "AckRemoteApplicationEvent";
 /// An event has done its work everywhere within this.
 const DONE: Duration = Duration::from_secs(30);
@@ -19,6 +19,8 @@ const DONE: Duration = Duration::from_secs(30);
 const JOINED: Duration = Duration::from_secs(60);
 /// After so long without a fetch no refresh is under way any more.
 const QUIET: Duration = Duration::from_secs(1);
+/// Java's services answer fifty events one after the other.
+const LONG: Duration = Duration::from_secs(90);
 /// So many refreshes at once.
 const MANY: usize = 50;
 
@@ -169,25 +171,64 @@ pub(super) async fn broker_restarts(peers: &dyn Peers) -> Outcome {
 /// Fifty refreshes at once are one or two fetches, and the last value is visible.
 pub(super) async fn fifty_at_once(peers: &dyn Peers) -> Outcome {
     // Spring has no such setting; the repository of the examples sets it to 0.
-    let ours = Ours::start(peers, "interop-fifty", &[("spring.cloud.bus.quiet-period", "500ms")]).await?;
+    fifty(peers, &[("spring.cloud.bus.quiet-period", "500ms")], Asked::Theirs).await
+}
+
+/// The same at a service that has none of the settings of the examples' repository: it waits, and at random, too.
+pub(super) async fn fifty_by_default(peers: &dyn Peers) -> Outcome {
+    let defaults = BusSettings::default();
+    let millis = |time: Duration| format!("{}ms", time.as_millis());
+    let (quiet, service, fleet) =
+        (millis(defaults.quiet_period), millis(defaults.jitter.service), millis(defaults.jitter.fleet));
+    let settings = [
+        ("spring.cloud.bus.quiet-period", quiet.as_str()),
+        ("spring.cloud.bus.jitter.service", &service),
+        ("spring.cloud.bus.jitter.fleet", &fleet),
+    ];
+    fifty(peers, &settings, Asked::Theirs).await
+}
+
+/// The same when it is our service that is asked: their services show the last value and acknowledge every event.
+pub(super) async fn fifty_at_ours(peers: &dyn Peers) -> Outcome {
+    fifty(peers, &[("spring.cloud.bus.quiet-period", "500ms")], Asked::Ours).await
+}
+
+/// Whom fifty refreshes are asked for.
+#[derive(Clone, Copy, PartialEq)]
+enum Asked {
+    Ours,
+    Theirs,
+}
+
+async fn fifty(peers: &dyn Peers, settings: &[(&str, &str)], asked: Asked) -> Outcome {
+    let ours = Ours::start(peers, "interop-fifty", settings).await?;
     settled(&ours, peers).await?;
     quiet(peers).await?;
     let (config, order) = (peers.mark(Peer::Config).await?, peers.mark(Peer::Order).await?);
     let text = greet(peers)?;
-    let (web, url) = (Web::new()?, format!("{}/actuator/busrefresh", peers.url(Peer::Order)?));
+    let (side, url) = match asked {
+        Asked::Ours => (Side::Ours, ours.url()),
+        Asked::Theirs => (Side::Peer, peers.url(Peer::Order)?),
+    };
+    let (web, url) = (Web::new()?, format!("{url}/actuator/busrefresh"));
     let mut posts = tokio::task::JoinSet::new();
     for _ in 0..MANY {
         let (web, url) = (web.clone(), url.clone());
         posts.spawn(async move { web.post(&url).await.status });
     }
     let statuses = posts.join_all().await;
-    Side::Peer.same("the answers to busrefresh", vec![204; MANY], statuses)?;
+    side.same("the answers to busrefresh", vec![204; MANY], statuses)?;
     ours_says(&ours, &text).await?;
-    // Every event is acknowledged, so none is under way any more.
-    within(DONE, async || {
+    theirs_says(peers, Peer::Order, &text).await?;
+    theirs_says(peers, Peer::User, &text).await?;
+    // Every event is acknowledged by everybody, so none is under way any more.
+    within(LONG, async || {
         let events = peers.events(order).await?;
-        let ours = events.iter().filter(|event| event.kind == ACK && event.origin.starts_with("interop-fifty:"));
-        Side::Peer.same("our acks", MANY, ours.count())
+        let sent = events.iter().filter(|event| event.kind == REFRESH).count();
+        let acks =
+            |node: &str| events.iter().filter(|event| event.kind == ACK && event.origin.starts_with(node)).count();
+        let acks = [acks("interop-fifty:"), acks("order-service:"), acks("user-service:")];
+        Side::Peer.same("the events, and the acks of each service", (MANY, [MANY; 3]), (sent, acks))
     })
     .await?;
     let fetches = targets(peers, Peer::Config, config, "/interop-fifty/").await?;
@@ -205,7 +246,7 @@ async fn on_the_bus(peers: &dyn Peers, name: &str) -> Outcome<Ours> {
 }
 
 /// Waits until our service and the peers hear the bus.
-async fn settled(ours: &Ours, peers: &dyn Peers) -> Outcome {
+pub(super) async fn settled(ours: &Ours, peers: &dyn Peers) -> Outcome {
     let text = greet(peers)?;
     joined(ours).await?;
     for peer in [Peer::Order, Peer::User] {
@@ -222,7 +263,7 @@ pub(super) async fn joined(ours: &Ours) -> Outcome {
 
 /// Waits until nobody fetches settings: what made a greeting visible may have been a node's own catching up, and the
 /// event that was meant to do so is then still to come.
-async fn quiet(peers: &dyn Peers) -> Outcome {
+pub(super) async fn quiet(peers: &dyn Peers) -> Outcome {
     within(DONE, async || {
         let mark = peers.mark(Peer::Config).await?;
         tokio::time::sleep(QUIET).await;
@@ -259,7 +300,7 @@ pub(super) async fn ours_says(ours: &Ours, text: &str) -> Outcome {
     Side::Ours.same("what we answer to /welcome", text, shown.as_str())
 }
 
-async fn theirs_says(peers: &dyn Peers, peer: Peer, text: &str) -> Outcome {
+pub(super) async fn theirs_says(peers: &dyn Peers, peer: Peer, text: &str) -> Outcome {
     within(DONE, async || says(&peers.url(peer)?, text).await).await
 }
 
@@ -271,7 +312,7 @@ pub(super) async fn says(url: &str, text: &str) -> Outcome {
 }
 
 /// Waits for an ack from a node whose id starts so.
-async fn acked(peers: &dyn Peers, since: Mark, from: &str) -> Outcome<BusEvent> {
+pub(super) async fn acked(peers: &dyn Peers, since: Mark, from: &str) -> Outcome<BusEvent> {
     within(DONE, async || {
         let events = peers.events(since).await?;
         let acks = events.into_iter().filter(|event| event.kind == ACK).collect::<Vec<_>>();

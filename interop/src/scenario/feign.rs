@@ -1,14 +1,11 @@
-//! Our Feign clients and servers with odd values, and the log.
+//! Our Feign clients and servers with odd values.
 
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 use serde_json::json;
-use vernal::feign::{ErrorKind, feign_client};
-use vernal_testkit::logs::Logs;
+use vernal::feign::ErrorKind;
 
 use super::discovery::until_found;
-use crate::check::{Outcome, Side, within};
+use crate::check::{Outcome, Side};
+use crate::client::{EchoClient, EchoClientFeign};
 use crate::ours::Ours;
 use crate::peers::{Mark, Peer, Peers};
 use crate::service::Echo;
@@ -43,36 +40,6 @@ const ODD: &[&str] = &[
 ];
 /// The same beyond ASCII, for path and query: a header holds none of these.
 const UNICODE: &[&str] = &["é", "ü ö", "日本", "😀", "\u{301}e", "a\u{a0}b"];
-const WRITTEN: Duration = Duration::from_secs(10);
-
-/// `/echo/{value}` of the order service.
-#[feign_client("order-service", context_id = "interop-echo")]
-pub(crate) trait EchoClient {
-    /// The value in path, query and header.
-    #[get("/echo/{value}")]
-    async fn echo(
-        &self,
-        value: &str,
-        #[query] q: &[&str],
-        #[header("X-Value")] header: Option<&str>,
-    ) -> vernal::feign::Result<Echo>;
-}
-
-/// The same description as in the peers' user service, so that the log lines begin alike.
-#[feign_client("order-service", context_id = "interop-orders")]
-pub(crate) trait OrderServiceClient {
-    /// The orders of a user.
-    #[get("/order-service/{user_id}/orders")]
-    async fn get_orders(&self, user_id: &str) -> vernal::feign::Result<Vec<Order>>;
-}
-
-/// An order, as far as it matters here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Order {
-    product_id: String,
-    total_price: u64,
-}
 
 /// All that can be printed, each between two letters, so that nothing is trimmed.
 fn ascii() -> impl Iterator<Item = String> {
@@ -204,64 +171,10 @@ pub(super) async fn their_quirks(peers: &dyn Peers) -> Outcome {
     Ok(())
 }
 
-/// Their client and ours log the same lines for the same exchange, but for the time that it took.
-pub(super) async fn full_log(peers: &dyn Peers) -> Outcome {
-    let web = Web::new()?;
-    let user = json!({"email": format!("{}@example.org", std::process::id()), "name": "Ada", "pwd": "longenough"});
-    let users = format!("{}/users", peers.url(Peer::User)?);
-    let user = web.post_json(&users, &user).await.expect(201, "the user could not be created")?;
-    let user_id = user.json["userId"].as_str().unwrap_or_default().to_owned();
-    peers.place_order(&user_id).await?;
-
-    let before = peers.feign_log().await?.len();
-    let theirs = web.get(&format!("{users}/{user_id}/orders?via=feign")).await.expect(200, "their orders")?;
-    let theirs: Vec<Order> = serde_json::from_value(theirs.json)?;
-    let ours = Ours::start(peers, "interop-log", &[]).await?;
-    let client: OrderServiceClientFeign = ours.app.feign()?;
-    let (logs, orders) = {
-        let logs = Logs::new();
-        let guard = logs.capture();
-        let orders = client.get_orders(&user_id).await;
-        drop(guard);
-        (logs, orders?)
-    };
-    let expected = vec![Order { product_id: "CATALOG-001".to_owned(), total_price: 3000 }];
-    Side::Peer.same("the orders as theirs read them", expected.clone(), theirs)?;
-    Side::Ours.same("the orders as ours read them", expected, orders)?;
-
-    let our_lines = comparable(&logs.messages("vernal_interop::scenario::feign::OrderServiceClient"));
-    Side::Ours.holds(our_lines.len() > 5, "the lines that ours logged", "more than five", &our_lines)?;
-    // A file is written when it suits its writer.
-    within(WRITTEN, async || {
-        let their_lines: Vec<_> = peers.feign_log().await?.split_off(before);
-        let whole = their_lines.last().is_some_and(|line| line.contains("<--- END HTTP"));
-        Side::Peer.holds(whole, "the lines that theirs logged", "an exchange", &their_lines)?;
-        Side::Ours.same("the lines for the same exchange", comparable(&their_lines), our_lines.clone())
-    })
-    .await?;
-    ours.stop().await;
-    Ok(())
-}
-
 /// The targets of the requests to `/echo/` that a peer saw.
 async fn echoed(peers: &dyn Peers, peer: Peer, since: Mark) -> Outcome<Vec<String>> {
     let targets = peers.requests(peer, since).await?.into_iter().map(|seen| seen.target);
     Ok(targets.filter(|target| target.starts_with("/echo/")).collect())
-}
-
-/// Lines without what differs from one exchange to the next: the time that it took, and the date. Tomcat adds
-/// `Connection` and `Keep-Alive` for a client that asks for them, as the JDK's does and ours does not.
-fn comparable(lines: &[String]) -> Vec<String> {
-    let text = |line: &String| line.split_once("] ").map_or(String::new(), |(_, text)| text.to_ascii_lowercase());
-    let kept = |line: &&String| {
-        let text = text(line);
-        !["connection: keep-alive", "keep-alive: ", "date: "].iter().any(|start| text.starts_with(start))
-    };
-    let lines = lines.iter().filter(kept).map(|line| match line.rsplit_once(" (") {
-        Some((start, end)) if end.ends_with("ms)") => format!("{start} (?ms)"),
-        _ => line.clone(),
-    });
-    lines.collect()
 }
 
 async fn their_call(peers: &dyn Peers, path: &str, query: &[&str], header: Option<&str>) -> Outcome<Echo> {

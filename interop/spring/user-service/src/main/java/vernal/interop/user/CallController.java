@@ -16,8 +16,8 @@ import org.springframework.web.bind.annotation.RestController;
 @RestController
 class CallController {
 
-    /** A call to {@code /echo/{path}}; without {@code body} a GET. */
-    record Call(String path, List<String> query, String header, String body) {
+    /** A GET of {@code /echo/{path}?q=..}; with {@code body} a POST to {@code /mirror/{path}?token=..}. */
+    record Call(String path, List<String> query, String header, String authorization, String body) {
     }
 
     record Instance(String instanceId, String host, int port) {
@@ -37,7 +37,8 @@ class CallController {
         EchoClient client = new FeignClientBuilder(context).forType(EchoClient.class, service).build();
         ResponseEntity<String> answer = call.body() == null
                 ? client.echo(call.path(), call.query(), call.header())
-                : client.post(call.path(), call.body());
+                : client.mirror(Integer.parseInt(call.path()), call.query(), call.header(), call.authorization(),
+                        call.body());
         return ResponseEntity.status(answer.getStatusCode()).body(answer.getBody());
     }
 
