@@ -91,10 +91,7 @@ impl Local {
     }
 
     fn config_server(&self, peer: Peer) -> config_server::Builder {
-        let all = || {
-            let builder = ConfigServer::builder(&self.repo).location(self.repo.join("{label}"));
-            builder.encrypt_key(ENCRYPT_KEY)
-        };
+        let all = || ConfigServer::builder(&self.repo).encrypt_key(ENCRYPT_KEY);
         match peer {
             Peer::SecuredConfig => all().basic_auth(CREDENTIALS.0, CREDENTIALS.1),
             Peer::PassthroughConfig => all().decrypt(false),

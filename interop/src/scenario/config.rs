@@ -70,17 +70,27 @@ pub(super) async fn profiles(peers: &dyn Peers) -> Outcome {
     Side::Peer.same("interop.d in the server's first source", Some(Value::from("eu-document")), first)
 }
 
-/// A label is a folder; of several the first that the server knows counts.
+/// A label is a folder. Of several only the first is asked for, as the server answers for any; asked for all at once,
+/// it lets the first one win.
 pub(super) async fn labels(peers: &dyn Peers) -> Outcome {
     write(peers, "interop-labels.yml", "interop.of: base\n")?;
     write(peers, "v2/interop-labels.yml", "interop.of: v2\n")?;
+    write(peers, "v3/interop-labels.yml", "interop: {of: v3, only: v3}\n")?;
     let url = peers.url(Peer::Config)?;
     let mark = peers.mark(Peer::Config).await?;
     let settings = load(&url, "interop-labels", &[]).await??;
     ours_has(&settings, "interop.of", "base")?;
     let settings = load(&url, "interop-labels", &[("spring.cloud.config.label", "v2")]).await??;
     ours_has(&settings, "interop.of", "v2")?;
-    let expected = ["/interop-labels/default", "/interop-labels/default/v2"].map(|target| (target.to_owned(), 200));
+    let several = ("spring.cloud.config.label", "v2,v3");
+    let settings = load(&url, "interop-labels", &[several]).await??;
+    ours_has(&settings, "interop.of", "v2")?;
+    Side::Ours.same("interop.only of the second label", None, settings.get("interop.only")?)?;
+    let all = [several, ("spring.cloud.config.send-all-labels", "true")];
+    let settings = load(&url, "interop-labels", &all).await??;
+    ours_has(&settings, "interop.of", "v2")?;
+    ours_has(&settings, "interop.only", "v3")?;
+    let expected = ["", "/v2", "/v2", "/v2,v3"].map(|label| (format!("/interop-labels/default{label}"), 200));
     let targets = targets(peers, Peer::Config, mark, "/interop-labels/").await?;
     Side::Peer.same("what the server was asked for", expected.to_vec(), targets)?;
     let answer = ask(peers, Peer::Config, "/interop-labels/default/v2").await?;
@@ -181,6 +191,7 @@ pub(super) async fn unauthorized(peers: &dyn Peers) -> Outcome {
 /// A server that knows nothing of an application says 404; an application that must have settings does not start.
 pub(super) async fn not_found(peers: &dyn Peers) -> Outcome {
     write(peers, "strict/interop-known.yml", "interop.of: strict\n")?;
+    write(peers, "strict/v2/interop-labelled.yml", "interop.of: v2\n")?;
     peers.start(Peer::StrictConfig).await?;
     let url = peers.url(Peer::StrictConfig)?;
     let mark = peers.mark(Peer::StrictConfig).await?;
@@ -194,7 +205,15 @@ pub(super) async fn not_found(peers: &dyn Peers) -> Outcome {
     let unknown = targets.iter().filter(|(target, status)| target == "/interop-unknown/default" && *status == 404);
     Side::Peer.holds(unknown.count() == targets.len() - 1, "answers", "404 to all but the last request", &targets)?;
     let last = Some(("/interop-known/default".to_owned(), 200));
-    Side::Peer.same("the last request", last, targets.last().cloned())
+    Side::Peer.same("the last request", last, targets.last().cloned())?;
+    // Of several labels the first that the server knows counts.
+    let mark = peers.mark(Peer::StrictConfig).await?;
+    let settings = load(&url, "interop-labelled", &[("spring.cloud.config.label", "v1,v2")]).await??;
+    ours_has(&settings, "interop.of", "v2")?;
+    let expected =
+        [("v1", 404), ("v2", 200)].map(|(label, status)| (format!("/interop-labelled/default/{label}"), status));
+    let seen = self::targets(peers, Peer::StrictConfig, mark, "/interop-labelled/").await?;
+    Side::Peer.same("what the server was asked for", expected.to_vec(), seen)
 }
 
 /// While the server is away the settings stay; when it is back, a refresh brings the new ones.
