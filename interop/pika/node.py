@@ -4,7 +4,6 @@ usage: node.py PORT SERVICE: refreshes SERVICE over the broker at 127.0.0.1:PORT
 Spring's client does, and what clients may do beyond that.
 """
 
-import functools
 import json
 import sys
 import time
@@ -42,6 +41,7 @@ def until(connection, condition):
 
 
 def handshake(connection):
+    """What was agreed upon; pika tells it in private fields only."""
     server = connection._impl.server_properties
     return {
         "capabilities": sorted(name for name, can in server["capabilities"].items() if can),
@@ -189,17 +189,22 @@ def prefetch(connection):
 
 
 def main(port, service):
-    password = pika.PlainCredentials("guest", "wrong")
-    login = refused(lambda: connect(port, credentials=password))
+    wrong = pika.PlainCredentials("guest", "wrong")
+    login = refused(lambda: connect(port, credentials=wrong))
     connection = connect(port, client_properties={"connection_name": "interop-pika"})
     connection.channel().exchange_declare(BUS, exchange_type="topic", durable=True)
-    report = {"login with a wrong password": login, "handshake": handshake(connection)}
-    for part in (heartbeats, functools.partial(faults, port=port), functools.partial(bus, service=service), unroutable,
-                 by_hand, prefetch):
-        name = getattr(part, "func", part).__name__
-        report[name] = part(connection)
+    report = {
+        "pika": pika.__version__,
+        "login with a wrong password": login,
+        "handshake": handshake(connection),
+        "heartbeats": heartbeats(connection),
+        "faults": faults(connection, port),
+        "bus": bus(connection, service),
+        "unroutable": unroutable(connection),
+        "by_hand": by_hand(connection),
+        "prefetch": prefetch(connection),
+    }
     connection.close()
-    report["pika"] = pika.__version__
     json.dump(report, sys.stdout)
 
 

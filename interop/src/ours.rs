@@ -58,7 +58,8 @@ impl Ours {
         let app = builder.bootstrap().await?;
         let journal = Journal::default();
         let routes = journal.notes(echo_routes().merge(greeting::routes(&app)?));
-        let running = app.start(routes.merge(more(&app)?)).await?;
+        // Of two routers without a fallback of their own, the second one's is kept: the journal notes unknown paths, too.
+        let running = app.start(more(&app)?.merge(routes)).await?;
         Ok(Self { app, journal, running, _home: home })
     }
 

@@ -17,8 +17,8 @@ pub(super) const ACK: &str = "AckRemoteApplicationEvent";
 const DONE: Duration = Duration::from_secs(30);
 /// The bus is joined again within this: the longest pause between two tries is 30 s.
 const JOINED: Duration = Duration::from_secs(60);
-/// After so long without a fetch no refresh is under way any more.
-const QUIET: Duration = Duration::from_secs(1);
+/// After so long without a fetch no refresh is under way any more: between two of them our client waits for a second.
+const QUIET: Duration = Duration::from_millis(1500);
 /// Java's services answer fifty events one after the other.
 const LONG: Duration = Duration::from_secs(90);
 /// So many refreshes at once.
@@ -137,6 +137,7 @@ pub(super) async fn acks(peers: &dyn Peers) -> Outcome {
 /// The broker is away: a change made meanwhile is visible when it is back, without any event.
 pub(super) async fn broker_restarts(peers: &dyn Peers) -> Outcome {
     let ours = on_the_bus(peers, "interop-survivor").await?;
+    quiet(peers).await?;
     peers.stop(Peer::Broker).await?;
     let text = greet(peers)?;
     let refresh = format!("{}/actuator/busrefresh", ours.url());
@@ -268,7 +269,7 @@ pub(super) async fn quiet(peers: &dyn Peers) -> Outcome {
         let mark = peers.mark(Peer::Config).await?;
         tokio::time::sleep(QUIET).await;
         let seen = peers.requests(Peer::Config, mark).await?;
-        Side::Peer.holds(seen.is_empty(), "fetches of settings", "none for a second", seen.len())
+        Side::Peer.holds(seen.is_empty(), "fetches of settings", "none for a while", seen.len())
     })
     .await
 }

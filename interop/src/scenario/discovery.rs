@@ -54,11 +54,13 @@ pub(super) async fn both_ways(peers: &dyn Peers) -> Outcome {
     .await
 }
 
-/// An instance takes its leave while we call: no call fails.
+/// An instance takes its leave while we call: no call fails, unless it crosses the closing of the connection that it was
+/// sent on. The JDK would send it again, we never do (deviation 1 of `vernal_feign`).
 pub(super) async fn instance_stops(peers: &dyn Peers) -> Outcome {
     let mark = peers.mark(Peer::Registry).await?;
     let lost = while_one_of_two_goes(peers, async || peers.stop(Peer::SecondOrder).await).await?;
-    Side::Ours.holds(lost.is_empty(), "calls while an instance stops", "no failure", &lost)?;
+    let crossed = lost.iter().all(|failure| failure.starts_with("Unexpected end of file from server"));
+    Side::Ours.holds(crossed && lost.len() <= 1, "calls while an instance stops", "at most one that crossed", &lost)?;
     let seen = requests(peers, Peer::Registry, mark, "/eureka/apps/ORDER-SERVICE").await?;
     let left = seen.contains(&("DELETE".to_owned(), 200));
     Side::Peer.holds(left, "what the instance told the registry", "DELETE answered 200", &seen)
