@@ -10,7 +10,7 @@
 //! | [`scenario`] | the list, and one file per area |
 //! | [`peers`] | the trait, its two implementations |
 //! | [`ours`], [`service`] | our service that joins the peers |
-//! | [`bench`] | Java's programs and ours side by side |
+//! | [`mod@bench`] | Java's programs and ours side by side |
 //! | [`check`], [`web`] | assertions; plain HTTP |
 
 pub mod bench;
