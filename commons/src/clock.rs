@@ -17,7 +17,8 @@ pub fn now() -> SystemTime {
     SystemTime::now()
 }
 
-/// `millis` since 1970 as `2026-01-31T12:00:00.123+00:00`, the form of Spring Boot's error bodies.
+/// `millis` since 1970 as `2026-01-31T12:00:00.123+00:00`, the form of the error bodies of Spring Boot 2 and 3; Boot 4 ends it
+/// in `Z`.
 #[must_use]
 pub fn iso_millis(millis: u64) -> String {
     let (seconds, millis) = (millis / 1000, millis % 1000);
