@@ -317,7 +317,8 @@ fn is_refused(path: &str) -> bool {
         let digits = path.get(at + 1..at + 3).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
         digits.is_none_or(|digits| matches!(digits, "2f" | "5c" | "00"))
     };
-    path.contains('\\') || path.match_indices('%').any(encoded)
+    let text = percent_encoding::percent_decode_str(&path).decode_utf8();
+    path.contains('\\') || path.match_indices('%').any(encoded) || text.is_err()
 }
 
 fn empty(status: StatusCode) -> Response<Body> {
@@ -356,10 +357,10 @@ mod tests {
 
     #[test]
     fn tomcat_refuses_encoded_slashes_and_broken_escapes() {
-        for path in ["/actuator/busrefresh/a%2Fb", "/a%5cb", "/a%00", "/a%", "/a%zz", "/a\\b"] {
+        for path in ["/actuator/busrefresh/a%2Fb", "/a%5cb", "/a%00", "/a%", "/a%zz", "/a\\b", "/actuator/busenv/%FF"] {
             assert!(is_refused(path), "{path}");
         }
-        assert!(!is_refused("/actuator/busrefresh/a%3Ab/c%2A%20"));
+        assert!(!is_refused("/actuator/busrefresh/a%3Ab/c%2A%20%C3%A9"));
     }
 
     #[test]

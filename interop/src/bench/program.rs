@@ -61,8 +61,10 @@ impl Recipe {
         if kept.first().is_none_or(|word| word != "-jar") {
             return Err(format!("{} was not started from a jar", like.name()).into());
         }
+        // What the scenarios ask for costs time and memory that an ordinary service does not spend.
+        let no_journal = "--spring.autoconfigure.exclude=vernal.interop.journal.JournalConfiguration".to_owned();
         let options = options.iter().map(|&option| option.to_owned());
-        let settings = settings.iter().map(|&setting| setting.to_owned());
+        let settings = settings.iter().map(|&setting| setting.to_owned()).chain([no_journal]);
         Ok(Self { program, arguments: options.chain(kept).chain(settings).collect() })
     }
 
