@@ -60,15 +60,22 @@ async fn run() -> Outcome<usize> {
     let script =
         std::env::var("INTEROP_RUN").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/run").to_owned());
     let peers = Real::find(Path::new(&script).to_owned()).await?;
-    println!("{:<32} {:<48} {:>8} {:>8}", "scenario", "peer and version", "", "ms");
+    println!("{:<32} {:<48} {:>8} {:>8}", "scenario", "peer and version", "outcome", "ms");
     let mut failed = 0;
     for scenario in wanted {
         let version = peers.version(scenario.area);
         // A scenario that cannot be run has not succeeded.
-        let ending = match scenario.lacking(&peers) {
+        let mut ending = match scenario.lacking(&peers) {
             Some(need) => Ending { failure: Some(format!("it needs {}", need.words())), took: Duration::ZERO },
             None => scenario.run(&peers, &logs).await,
         };
+        // Of two failures a scenario tells the first one.
+        if let Some(untidy) = peers.untidy() {
+            let failure = ending.failure.get_or_insert_default();
+            if !failure.contains(&untidy) {
+                failure.push_str(&format!("\n    peers    {untidy}"));
+            }
+        }
         let outcome = if ending.failure.is_none() { "ok" } else { "failed" };
         println!("{:<32} {version:<48} {outcome:>8} {:>8}", scenario.name, ending.took.as_millis());
         if let Some(failure) = ending.failure {

@@ -1,7 +1,9 @@
 //! What `interop/run` has started.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,6 +13,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use super::{BusEvent, Capability, Mark, Peer, Peers, Seen};
@@ -20,6 +23,8 @@ use crate::web::Web;
 
 /// Starting a Java peer may take `interop/run`'s own two minutes.
 const COMMAND_LIMIT: Duration = Duration::from_secs(180);
+/// A peer that is up answers within this.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// The peers of one `interop/run up`.
 #[derive(Debug)]
@@ -27,8 +32,10 @@ pub struct Real {
     run: PathBuf,
     addresses: Mutex<BTreeMap<String, String>>,
     repo: PathBuf,
-    /// What a scenario started in addition, or ended.
+    /// What a scenario started in addition, or ended, or was about to.
     changed: Mutex<BTreeSet<Peer>>,
+    /// What [`Peers::tidy`] had to tell last.
+    untidy: Mutex<Option<String>>,
     versions: Versions,
     web: Web,
 }
@@ -52,7 +59,7 @@ impl Real {
     ///
     /// # Errors
     ///
-    /// If they do not all run.
+    /// If they do not all run and answer.
     pub async fn find(run: PathBuf) -> Outcome<Self> {
         let addresses = Mutex::new(read_addresses(&run)?);
         let pom = run.with_file_name("spring").join("pom.xml");
@@ -68,15 +75,22 @@ impl Real {
                 .next()
                 .unwrap_or("?")
                 .to_owned(),
-            rabbitmq: command(&run, &["rabbitmqctl", "version"]).await?.trim().to_owned(),
+            rabbitmq: String::new(),
         };
         let repo = addresses.lock().unwrap_or_else(PoisonError::into_inner).get("INTEROP_CONFIG_REPO_COPY").cloned();
         let repo = repo.ok_or("peers.env names no INTEROP_CONFIG_REPO_COPY")?.into();
-        let peers = Self { run, addresses, repo, changed: Mutex::default(), versions, web: Web::new()? };
+        let (changed, untidy, web) = (Mutex::default(), Mutex::default(), Web::new()?);
+        let mut peers = Self { run, addresses, repo, changed, untidy, versions, web };
         for peer in Peer::USUAL {
-            peers.address(peer).map_err(|error| format!("{error}; `interop/run up` starts all peers"))?;
+            peers.answers(peer).await?;
         }
+        peers.versions.rabbitmq = command(&peers.run, &["rabbitmqctl", "version"]).await?.trim().to_owned();
         Ok(peers)
+    }
+
+    /// Takes what [`Peers::tidy`] told last, if it failed: of a scenario that failed before, this does not show.
+    pub fn untidy(&self) -> Option<String> {
+        self.untidy.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The command line of a peer that runs.
@@ -85,10 +99,57 @@ impl Real {
     ///
     /// It does not run.
     pub fn command_line(&self, peer: Peer) -> Outcome<Vec<String>> {
+        let words = fs::read_to_string(format!("/proc/{}/cmdline", self.pid(peer)?))?;
+        Ok(words.split_terminator('\0').map(str::to_owned).collect())
+    }
+
+    fn pid(&self, peer: Peer) -> Outcome<String> {
         let file = self.run.with_file_name(".run").join("peers").join(peer.name()).join("pid");
         let pid = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-        let words = fs::read_to_string(format!("/proc/{}/cmdline", pid.trim()))?;
-        Ok(words.split_terminator('\0').map(str::to_owned).collect())
+        Ok(pid.trim().to_owned())
+    }
+
+    /// Whether its process is there. The number alone proves nothing: it may have been given to somebody else, who lacks
+    /// the mark that `interop/run` gives its peers.
+    fn runs(&self, peer: Peer) -> bool {
+        let environment = self.pid(peer).ok().and_then(|pid| fs::read(format!("/proc/{pid}/environ")).ok());
+        let home = fs::canonicalize(self.run.with_file_name(".run")).ok();
+        environment.is_some_and(|environment| {
+            let mut marks =
+                environment.split(|&byte| byte == 0).filter_map(|entry| entry.strip_prefix(b"INTEROP_PEER_OF="));
+            marks.any(|mark| home.is_some() && fs::canonicalize(OsStr::from_bytes(mark)).ok() == home)
+        })
+    }
+
+    /// A usual peer runs and answers where it is said to.
+    async fn answers(&self, peer: Peer) -> Outcome {
+        let name = peer.name();
+        if !self.runs(peer) {
+            return Err(
+                format!("{name} does not run: `interop/run start {name}`, or `interop/run down` and `up`").into()
+            );
+        }
+        let address = self.address(peer);
+        let answer = match (&address, peer) {
+            (Err(error), _) => Err(error.to_string()),
+            (Ok(port), Peer::Broker) => {
+                let connecting = TcpStream::connect(format!("127.0.0.1:{port}"));
+                match tokio::time::timeout(ANSWER_LIMIT, connecting).await {
+                    Ok(connected) => connected.map(drop).map_err(|error| format!("port {port}: {error}")),
+                    Err(_) => Err(format!("port {port}: nothing within {ANSWER_LIMIT:?}")),
+                }
+            }
+            (Ok(url), _) => {
+                let path = if peer == Peer::Registry { "/apps" } else { "/actuator/health" };
+                let url = format!("{url}{path}");
+                let answer = Web::with_limit(ANSWER_LIMIT)?.get(&url).await;
+                answer.expect(200, &url).map(drop).map_err(|error| error.to_string())
+            }
+        };
+        answer.map_err(|error| {
+            let again = format!("`interop/run stop {name}` and `start {name}`, or `interop/run down` and `up`");
+            format!("{name} runs and does not answer: {again}; {error}").into()
+        })
     }
 
     fn address(&self, peer: Peer) -> Outcome<String> {
@@ -107,16 +168,51 @@ impl Real {
     }
 
     async fn run_peer(&self, peer: Peer, arguments: Vec<String>) -> Outcome {
+        // Left by a run that was interrupted, perhaps in the middle of the start.
+        if self.runs(peer) {
+            self.end(peer, "stop").await?;
+        }
+        // At once: a scenario whose time is up goes no further than to a wait.
+        self.changed().insert(peer);
         if let Err(error) = self.command(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await {
             // It may run and not be healthy; the reason that is told is the first one.
             drop(self.command(&["kill", peer.name()]).await);
             return Err(error);
         }
-        match Peer::USUAL.contains(&peer) {
-            true => self.changed().remove(&peer),
-            false => self.changed().insert(peer),
-        };
+        if Peer::USUAL.contains(&peer) {
+            self.changed().remove(&peer);
+        }
         Ok(())
+    }
+
+    /// Ends a peer with one of the script's commands.
+    async fn end(&self, peer: Peer, how: &str) -> Outcome {
+        self.changed().insert(peer);
+        self.command(&[how, peer.name()]).await?;
+        if !Peer::USUAL.contains(&peer) {
+            self.changed().remove(&peer);
+        }
+        Ok(())
+    }
+
+    /// Starts a usual peer that does not run, ends another one that does.
+    async fn put_right(&self, peer: Peer) -> Outcome {
+        let (usual, changed) = (Peer::USUAL.contains(&peer), self.changed().contains(&peer));
+        match (usual, self.runs(peer)) {
+            (true, true) if !changed => Ok(()),
+            (true, runs) => {
+                self.start(peer).await?;
+                match changed || runs {
+                    true => Ok(()),
+                    false => Err("it had ended by itself and was started again".into()),
+                }
+            }
+            (false, true) => self.end(peer, "stop").await,
+            (false, false) => {
+                self.changed().remove(&peer);
+                Ok(())
+            }
+        }
     }
 
     fn changed(&self) -> MutexGuard<'_, BTreeSet<Peer>> {
@@ -256,32 +352,28 @@ impl Peers for Real {
     }
 
     async fn stop(&self, peer: Peer) -> Outcome {
-        self.command(&["stop", peer.name()]).await?;
-        match Peer::USUAL.contains(&peer) {
-            true => self.changed().insert(peer),
-            false => self.changed().remove(&peer),
-        };
-        Ok(())
+        self.end(peer, "stop").await
     }
 
     async fn kill(&self, peer: Peer) -> Outcome {
-        self.command(&["kill", peer.name()]).await?;
-        match Peer::USUAL.contains(&peer) {
-            true => self.changed().insert(peer),
-            false => self.changed().remove(&peer),
-        };
-        Ok(())
+        self.end(peer, "kill").await
     }
 
     async fn tidy(&self) -> Outcome {
         let changed = self.changed().clone();
-        for peer in changed {
-            match Peer::USUAL.contains(&peer) {
-                true => self.start(peer).await?,
-                false => self.stop(peer).await?,
+        let more = changed.into_iter().filter(|peer| !Peer::USUAL.contains(peer));
+        let mut told = Vec::new();
+        for peer in Peer::USUAL.into_iter().chain(more) {
+            if let Err(error) = self.put_right(peer).await {
+                told.push(format!("{}: {error}", peer.name()));
             }
         }
-        Ok(())
+        if told.is_empty() {
+            return Ok(());
+        }
+        let told = told.join("; ");
+        *self.untidy.lock().unwrap_or_else(PoisonError::into_inner) = Some(told.clone());
+        Err(told.into())
     }
 }
 

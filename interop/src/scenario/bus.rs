@@ -57,39 +57,63 @@ pub(super) async fn ours_refreshes_theirs(peers: &dyn Peers) -> Outcome {
     Ok(())
 }
 
-/// One service, one instance, all: only who is meant is refreshed, whoever asks.
+/// One service, one instance, nobody, all: only who is meant fetches and acknowledges, whoever asks.
 pub(super) async fn destinations(peers: &dyn Peers) -> Outcome {
     let ours = on_the_bus(peers, "interop-addressed").await?;
     quiet(peers).await?;
     let (order, user) = (peers.url(Peer::Order)?, peers.url(Peer::User)?);
-    let port = |url: &str| url.rsplit(':').next().unwrap_or_default().to_owned();
+    let one = |service: &str, url: &str| format!("{service}:{}", url.rsplit(':').next().unwrap_or_default());
     let before = ours.greeting()?;
+    let start = (peers.mark(Peer::Config).await?, peers.mark(Peer::Order).await?);
+    let ask = async |from: &str, whom: &str| {
+        let (mark, text) = (peers.mark(Peer::Order).await?, greet(peers)?);
+        post(&format!("{from}/actuator/busrefresh{whom}")).await?;
+        Ok::<_, vernal::BoxError>((mark, text))
+    };
 
-    // One service: the peer that publishes is another one than the peer that is meant.
-    let first = greet(peers)?;
-    post(&format!("{user}/actuator/busrefresh/order-service")).await?;
-    theirs_says(peers, Peer::Order, &first).await?;
+    // A service: the peer that publishes is another one than the peer that is meant; then we publish.
+    for from in [&user, &ours.url()] {
+        let (mark, text) = ask(from, "/order-service").await?;
+        theirs_says(peers, Peer::Order, &text).await?;
+        acked(peers, mark, "order-service:").await?;
+    }
     // One instance, from us.
-    let second = greet(peers)?;
-    post(&format!("{}/actuator/busrefresh/order-service/{}", ours.url(), port(&order))).await?;
-    theirs_says(peers, Peer::Order, &second).await?;
+    let (mark, shown) = ask(&ours.url(), &format!("/{}", one("order-service", &order)).replace(':', "/")).await?;
+    theirs_says(peers, Peer::Order, &shown).await?;
+    acked(peers, mark, "order-service:").await?;
     // An instance that is not there: nobody.
-    let third = greet(peers)?;
-    post(&format!("{}/actuator/busrefresh/order-service:1", ours.url())).await?;
-    Side::Ours.same("our greeting, which nobody meant", before.as_str(), ours.greeting()?.as_str())?;
-    let untouched = Web::new()?.get(&format!("{user}/welcome")).await.text;
-    Side::Peer.same("the greeting of user-service, which nobody meant", before.as_str(), untouched.as_str())?;
-    // Us alone, from a peer. Events come in order: what came before this one has been handled.
-    post(&format!("{order}/actuator/busrefresh/interop-addressed:{}", port(&ours.url()))).await?;
-    ours_says(&ours, &third).await?;
-    let untouched = Web::new()?.get(&format!("{order}/welcome")).await.text;
-    Side::Peer.same("the greeting of order-service, which was not meant", second.as_str(), untouched.as_str())?;
+    ask(&ours.url(), "/order-service:1").await?;
+    // Us alone, from a peer, as an instance and as a service.
+    for whom in [one("interop-addressed", &ours.url()), "interop-addressed".to_owned()] {
+        let (mark, text) = ask(&order, &format!("/{whom}")).await?;
+        ours_says(&ours, &text).await?;
+        acked(peers, mark, "interop-addressed:").await?;
+    }
+    let (theirs, users) = (greeting_of(&order).await?, greeting_of(&user).await?);
+    Side::Peer.same(
+        "the greetings of order-service and user-service before the last event",
+        (shown, before),
+        (theirs, users),
+    )?;
     // All.
-    let last = greet(peers)?;
-    post(&format!("{}/actuator/busrefresh", ours.url())).await?;
+    let (mark, last) = ask(&ours.url(), "").await?;
     theirs_says(peers, Peer::Order, &last).await?;
     theirs_says(peers, Peer::User, &last).await?;
     ours_says(&ours, &last).await?;
+    for node in ["order-service:", "user-service:", "interop-addressed:"] {
+        acked(peers, mark, node).await?;
+    }
+    // Events come in order: who has handled the last one has handled, or left alone, all before it.
+    quiet(peers).await?;
+    let events = peers.events(start.1).await?;
+    for (node, side, meant) in
+        [("order-service", Side::Peer, 4), ("user-service", Side::Peer, 1), ("interop-addressed", Side::Ours, 3)]
+    {
+        let of_node = |event: &&BusEvent| event.kind == ACK && event.origin.starts_with(&format!("{node}:"));
+        let acks = events.iter().filter(of_node).count();
+        let fetches = targets(peers, Peer::Config, start.0, &format!("/{node}/")).await?.len();
+        side.same(format!("the acks and the fetches of {node}"), (meant, meant), (acks, fetches))?;
+    }
     ours.stop().await;
     Ok(())
 }
@@ -249,16 +273,16 @@ async fn on_the_bus(peers: &dyn Peers, name: &str) -> Outcome<Ours> {
 /// Waits until our service and the peers hear the bus.
 pub(super) async fn settled(ours: &Ours, peers: &dyn Peers) -> Outcome {
     let text = greet(peers)?;
-    joined(ours).await?;
+    joined(&ours.url()).await?;
     for peer in [Peer::Order, Peer::User] {
         theirs_says(peers, peer, &text).await?;
     }
     ours_says(ours, &text).await
 }
 
-/// Waits until our service can publish: it subscribes before.
-pub(super) async fn joined(ours: &Ours) -> Outcome {
-    let url = format!("{}/actuator/busrefresh", ours.url());
+/// Waits until our service at this URL can publish: it subscribes before.
+pub(super) async fn joined(url: &str) -> Outcome {
+    let url = format!("{url}/actuator/busrefresh");
     within(JOINED, async || Web::new()?.post(&url).await.expect(204, "busrefresh at ours").map(drop)).await
 }
 
@@ -307,9 +331,26 @@ pub(super) async fn theirs_says(peers: &dyn Peers, peer: Peer, text: &str) -> Ou
 
 /// The service at this URL greets so.
 pub(super) async fn says(url: &str, text: &str) -> Outcome {
-    let url = format!("{url}/welcome");
-    let shown = Web::new()?.get(&url).await.text;
-    Side::Peer.same(url, text, shown.as_str())
+    let shown = greeting_of(url).await?;
+    Side::Peer.same(format!("{url}/welcome"), text, shown.as_str())
+}
+
+async fn greeting_of(url: &str) -> Outcome<String> {
+    Ok(Web::new()?.get(&format!("{url}/welcome")).await.text)
+}
+
+/// After a refresh that this service is asked for, all show the new greeting.
+pub(super) async fn all_refreshed(servers: &dyn Peers, from: &str, all: &[(Side, String)]) -> Outcome {
+    let text = greet(servers)?;
+    post(&format!("{from}/actuator/busrefresh")).await?;
+    for (side, url) in all {
+        within(DONE, async || {
+            let shown = greeting_of(url).await?;
+            side.same(format!("{url}/welcome after {from} was asked"), text.as_str(), shown.as_str())
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 /// Waits for an ack from a node whose id starts so.

@@ -66,10 +66,26 @@ pub(super) async fn instance_stops(peers: &dyn Peers) -> Outcome {
     Side::Peer.holds(left, "what the instance told the registry", "DELETE answered 200", &seen)
 }
 
-/// An instance is killed while we call: at most the call that it had begun to answer fails.
+/// An instance is killed while we call: at most the call that it had begun to answer fails. It says no farewell; the
+/// registry drops it when its lease ends.
 pub(super) async fn instance_is_killed(peers: &dyn Peers) -> Outcome {
+    let mark = peers.mark(Peer::Registry).await?;
     let lost = while_one_of_two_goes(peers, async || peers.kill(Peer::SecondOrder).await).await?;
-    Side::Ours.holds(lost.len() <= 1, "calls while an instance is killed", "at most one failure", &lost)
+    Side::Ours.holds(lost.len() <= 1, "calls while an instance is killed", "at most one failure", &lost)?;
+    let seen = requests(peers, Peer::Registry, mark, "/eureka/apps/ORDER-SERVICE").await?;
+    let registered = seen.contains(&("POST".to_owned(), 204));
+    let left = seen.iter().any(|(method, _)| method == "DELETE");
+    let expected = "POST answered 204, and no DELETE";
+    Side::Peer.holds(registered && !left, "what the instance told the registry", expected, &seen)?;
+    let url = format!("{}/apps/order-service", peers.url(Peer::Registry)?);
+    let stays = peers.url(Peer::Order)?.rsplit(':').next().unwrap_or_default().to_owned();
+    within(SEEN, async || {
+        let listed = Web::new()?.get(&url).await.expect(200, &url)?.json;
+        let listed = listed["application"]["instance"].as_array().cloned().unwrap_or_default();
+        let ports: Vec<_> = listed.iter().map(|instance| instance["port"]["$"].to_string()).collect();
+        Side::Peer.same("the ports of order-service in the registry", vec![stays.clone()], ports)
+    })
+    .await
 }
 
 /// Calls the order service without a pause while one of its two instances goes and until the registry has dropped it;
@@ -77,7 +93,7 @@ pub(super) async fn instance_is_killed(peers: &dyn Peers) -> Outcome {
 async fn while_one_of_two_goes(peers: &dyn Peers, goes: impl AsyncFnOnce() -> Outcome) -> Outcome<Vec<String>> {
     let ours = Ours::start(peers, "interop-caller", &[]).await?;
     peers.start(Peer::SecondOrder).await?;
-    until_there_are(&ours, 2).await?;
+    until_there_are(&ours, "order-service", 2).await?;
     let second = peers.mark(Peer::SecondOrder).await?;
     let (rest, done) = (ours.app.rest()?, Cell::new(false));
     // The second instance must be one that is called.
@@ -96,7 +112,7 @@ async fn while_one_of_two_goes(peers: &dyn Peers, goes: impl AsyncFnOnce() -> Ou
     let (lost, gone) = tokio::join!(calls(&rest, &done), async {
         let gone = async {
             goes().await?;
-            until_there_are(&ours, 1).await
+            until_there_are(&ours, "order-service", 1).await
         };
         let gone = gone.await;
         done.set(true);
@@ -112,7 +128,7 @@ async fn while_one_of_two_goes(peers: &dyn Peers, goes: impl AsyncFnOnce() -> Ou
 /// The registry is away and comes back empty: calls go on, we register again and are found.
 pub(super) async fn registry_restarts(peers: &dyn Peers) -> Outcome {
     let ours = Ours::start(peers, "interop-stays", &[]).await?;
-    until_there_are(&ours, 1).await?;
+    until_there_are(&ours, "order-service", 1).await?;
     let (rest, done) = (ours.app.rest()?, Cell::new(false));
     let (lost, mark) = tokio::join!(calls(&rest, &done), async {
         let restart = async {
@@ -160,12 +176,12 @@ async fn calls(rest: &RestClient, done: &Cell<bool>) -> Vec<String> {
     lost
 }
 
-/// Waits until we know so many instances of the order service.
-async fn until_there_are(ours: &Ours, count: usize) -> Outcome {
+/// Waits until we know so many instances of a service.
+pub(super) async fn until_there_are(ours: &Ours, service: &str, count: usize) -> Outcome {
     within(SEEN, async || {
-        let view = ours.app.discovery().lookup("order-service")?;
+        let view = ours.app.discovery().lookup(service)?;
         let ids: Vec<_> = view.instances().map(|instance| instance.instance_id().to_owned()).collect();
-        Side::Ours.holds(ids.len() == count, "the instances of order-service", &count.to_string(), &ids)
+        Side::Ours.holds(ids.len() == count, format!("the instances of {service}"), &count.to_string(), &ids)
     })
     .await
 }

@@ -13,6 +13,7 @@ use vernal_examples::{catalog, gateway, user};
 use vernal_testkit::logs::Logs;
 
 use super::Area;
+use super::bus::{all_refreshed, joined, quiet};
 use crate::check::{Outcome, Side, within};
 use crate::peers::{Local, Peer, Peers};
 use crate::web::Web;
@@ -68,6 +69,18 @@ pub(super) async fn ours_among_theirs(peers: &dyn Peers) -> Outcome {
         row("GET", "/order-service/U/orders_ng", 404),
     ];
     Side::Peer.same("the requests at their order service", expected, seen)?;
+
+    let ours = [&gateway, &user, &catalog].map(|service| format!("http://{}", service.address()));
+    for url in &ours {
+        joined(url).await?;
+    }
+    quiet(peers).await?;
+    let theirs = peers.url(Peer::Order)?;
+    let all =
+        ours.iter().map(|url| (Side::Ours, url.clone())).chain([(Side::Peer, theirs.clone())]).collect::<Vec<_>>();
+    for from in [&theirs, &ours[0]] {
+        all_refreshed(peers, from, &all).await?;
+    }
     for service in [gateway, user, catalog] {
         service.stop().await;
     }
@@ -95,7 +108,16 @@ pub(super) async fn theirs_among_ours(peers: &dyn Peers) -> Outcome {
     let seen = servers.requests(Peer::Order, mark).await?.into_iter().map(|seen| (seen.target, seen.status));
     let expected =
         vec![(format!("/order-service/{user_id}/orders"), 200), (format!("/order-service/{user_id}/orders_ng"), 404)];
-    Side::Ours.same("the requests at our order service", expected, seen.collect::<Vec<_>>())
+    Side::Ours.same("the requests at our order service", expected, seen.collect::<Vec<_>>())?;
+
+    let ours = servers.url(Peer::Order)?;
+    joined(&ours).await?;
+    quiet(&servers).await?;
+    let all = [(Side::Ours, ours.clone()), (Side::Peer, java.clone())];
+    for from in [&java, &ours] {
+        all_refreshed(&servers, from, &all).await?;
+    }
+    Ok(())
 }
 
 /// Our gateway, user and catalog services at the peers' servers.

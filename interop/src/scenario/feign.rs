@@ -91,15 +91,19 @@ pub(super) async fn values(peers: &dyn Peers) -> Outcome {
     Ok(())
 }
 
-/// Tomcat refuses an encoded `/` or `\` in a path, and the caller is told.
+/// Tomcat refuses an encoded `/` or `\` in a path, and the caller is told. No filter of the service sees the request.
 pub(super) async fn solidus_is_refused(peers: &dyn Peers) -> Outcome {
     let ours = Ours::start(peers, "interop-solidus", &[]).await?;
     let client: EchoClientFeign = ours.app.feign()?;
+    let mark = peers.mark(Peer::Order).await?;
     for value in ["a/b", "/", "a\\b"] {
         let answer = client.echo(value, &[], None).await;
         let status = answer.as_ref().err().and_then(|error| error.status()).map(|status| status.as_u16());
         Side::Ours.same(format!("the answer to the path value {value:?}"), Some(400), status)?;
     }
+    client.echo("after", &[], None).await?;
+    let seen = echoed(peers, Peer::Order, mark).await?;
+    Side::Peer.same("the requests that the service saw", vec!["/echo/after".to_owned()], seen)?;
     ours.stop().await;
     Ok(())
 }

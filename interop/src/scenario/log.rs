@@ -8,7 +8,7 @@ use tokio::net::TcpSocket;
 use vernal::feign::{Error, feign_client};
 use vernal_testkit::logs::Logs;
 
-use super::discovery::until_found;
+use super::discovery::{until_found, until_there_are};
 use crate::check::{Outcome, Side, within};
 use crate::client::{self, EchoClient, EchoClientFeign};
 use crate::ours::Ours;
@@ -137,6 +137,7 @@ async fn refused(peers: &dyn Peers, service: &str) -> Outcome {
     Side::Peer.holds(answer.status >= 500, "what their caller gets", "an error", &answer)?;
 
     let ours = Ours::start(peers, "interop-log-refused", &[("interop.echo", service)]).await?;
+    until_there_are(&ours, service, 1).await?;
     let client: EchoClientFeign = ours.app.feign()?;
     let (answer, logs) = logged(client.echo("x", &[], None)).await;
     let error = answer.err().ok_or("no error")?;

@@ -47,7 +47,7 @@ pub(super) async fn on_ours(peers: &dyn Peers) -> Outcome {
 async fn report(peers: &dyn Peers, servers: &dyn Peers, side: Side) -> Outcome<Value> {
     let ours = Ours::start(servers, SERVICE, &[]).await?;
     let before = greet(servers)?;
-    joined(&ours).await?;
+    joined(&ours.url()).await?;
     ours_says(&ours, &before).await?;
     quiet(servers).await?;
     let text = greet(servers)?;

@@ -62,12 +62,14 @@ pub(super) async fn registers_at_our_registry(peers: &dyn Peers) -> Outcome {
     let expected = ("GET".to_owned(), "/echo/theirs?q=1".to_owned());
     Side::Ours.holds(seen.contains(&expected), "the requests that reached us", "GET /echo/theirs?q=1", &seen)?;
 
-    let rest = ours.app.rest()?;
+    let (rest, mark) = (ours.app.rest()?, peers.mark(Peer::UserAtOurs).await?);
     within(SEEN, async || {
         let greeting = rest.get_text("http://user-service/welcome").await?;
         Side::Ours.holds(!greeting.is_empty(), "what the Java service answered", "a greeting", &greeting)
     })
     .await?;
+    let seen = targets(peers, Peer::UserAtOurs, mark, "/welcome").await?;
+    Side::Peer.same("our requests at the Java service", vec![("/welcome".to_owned(), 200)], seen)?;
     peers.stop(Peer::UserAtOurs).await?;
     let seen = servers.requests(Peer::Registry, servers.start_mark()).await?;
     let seen: Vec<_> = seen.iter().filter(|seen| seen.target.starts_with("/eureka/apps/USER-SERVICE")).collect();
@@ -84,7 +86,7 @@ pub(super) async fn joins_our_broker(peers: &dyn Peers) -> Outcome {
     let (servers, java) = estate(peers).await?;
     let web = Web::new()?;
     let ours = Ours::start(&servers, "interop-on-ours", &[]).await?;
-    joined(&ours).await?;
+    joined(&ours.url()).await?;
     for from in [java.clone(), ours.url()] {
         let mark = servers.mark(Peer::Config).await?;
         let text = greet(&servers)?;
