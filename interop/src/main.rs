@@ -65,17 +65,10 @@ async fn run() -> Outcome<usize> {
     for scenario in wanted {
         let version = peers.version(scenario.area);
         // A scenario that cannot be run has not succeeded.
-        let mut ending = match scenario.lacking(&peers) {
+        let ending = match scenario.lacking(&peers) {
             Some(need) => Ending { failure: Some(format!("it needs {}", need.words())), took: Duration::ZERO },
             None => scenario.run(&peers, &logs).await,
         };
-        // Of two failures a scenario tells the first one.
-        if let Some(untidy) = peers.untidy() {
-            let failure = ending.failure.get_or_insert_default();
-            if !failure.contains(&untidy) {
-                failure.push_str(&format!("\n    peers    {untidy}"));
-            }
-        }
         let outcome = if ending.failure.is_none() { "ok" } else { "failed" };
         println!("{:<32} {version:<48} {outcome:>8} {:>8}", scenario.name, ending.took.as_millis());
         if let Some(failure) = ending.failure {

@@ -143,8 +143,9 @@ impl Scenario {
             Err(_) => Err(format!("it was not done within {LIMIT:?}").into()),
         };
         let took = start.elapsed();
-        let tidied = peers.tidy().await.map_err(|error| format!("the peers could not be put right: {error}").into());
-        let failure = outcome.and(tidied).err().map(|error| format!("{error}{}", Warnings(logs)));
+        let tidied = peers.tidy().await.map_err(|error| format!("the peers had to be put right: {error}"));
+        let told: Vec<_> = outcome.err().map(|error| error.to_string()).into_iter().chain(tidied.err()).collect();
+        let failure = (!told.is_empty()).then(|| format!("{}{}", told.join("\n    "), Warnings(logs)));
         Ending { failure, took }
     }
 }

@@ -35,7 +35,6 @@ pub struct Real {
     /// What a scenario started in addition, or ended, or was about to.
     changed: Mutex<BTreeSet<Peer>>,
     /// What [`Peers::tidy`] had to tell last.
-    untidy: Mutex<Option<String>>,
     versions: Versions,
     web: Web,
 }
@@ -79,18 +78,13 @@ impl Real {
         };
         let repo = addresses.lock().unwrap_or_else(PoisonError::into_inner).get("INTEROP_CONFIG_REPO_COPY").cloned();
         let repo = repo.ok_or("peers.env names no INTEROP_CONFIG_REPO_COPY")?.into();
-        let (changed, untidy, web) = (Mutex::default(), Mutex::default(), Web::new()?);
-        let mut peers = Self { run, addresses, repo, changed, untidy, versions, web };
+        let (changed, web) = (Mutex::default(), Web::new()?);
+        let mut peers = Self { run, addresses, repo, changed, versions, web };
         for peer in Peer::USUAL {
             peers.answers(peer).await?;
         }
         peers.versions.rabbitmq = command(&peers.run, &["rabbitmqctl", "version"]).await?.trim().to_owned();
         Ok(peers)
-    }
-
-    /// Takes what [`Peers::tidy`] told last, if it failed: of a scenario that failed before, this does not show.
-    pub fn untidy(&self) -> Option<String> {
-        self.untidy.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The command line of a peer that runs.
@@ -368,12 +362,7 @@ impl Peers for Real {
                 told.push(format!("{}: {error}", peer.name()));
             }
         }
-        if told.is_empty() {
-            return Ok(());
-        }
-        let told = told.join("; ");
-        *self.untidy.lock().unwrap_or_else(PoisonError::into_inner) = Some(told.clone());
-        Err(told.into())
+        if told.is_empty() { Ok(()) } else { Err(told.join("; ").into()) }
     }
 }
 
