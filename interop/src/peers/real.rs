@@ -34,7 +34,6 @@ pub struct Real {
     repo: PathBuf,
     /// What a scenario started in addition, or ended, or was about to.
     changed: Mutex<BTreeSet<Peer>>,
-    /// What [`Peers::tidy`] had to tell last.
     versions: Versions,
     web: Web,
 }
