@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use vernal::BoxError;
 
 use crate::check::Outcome;
+use crate::web::Web;
 
 /// So many at a time are measured.
 pub(super) const CONCURRENCY: [usize; 2] = [1, 16];
@@ -88,13 +89,28 @@ where
     Ok(Rates { per_second, p50_micros: micros(&times, 0.5)?, p99_micros: micros(&times, 0.99)? })
 }
 
+/// The same with `GET`s of a URL, each of which must be answered with 200.
+pub(super) async fn measure_gets(load: Load, url: String) -> Outcome<Rates> {
+    let web = Web::new()?;
+    let call = move || {
+        let (web, url) = (web.clone(), url.clone());
+        async move { web.get(&url).await.expect(200, &url).map(drop) }
+    };
+    measure(load, call).await
+}
+
 /// The quantile of sorted times, in microseconds.
 fn micros(times: &[Duration], quantile: f64) -> Outcome<f64> {
     Ok(at(times, quantile)?.as_secs_f64() * 1e6)
 }
 
+/// The quantile of sorted times, in milliseconds, for a table.
+pub(super) fn millis(times: &[Duration], quantile: f64) -> Outcome<String> {
+    Ok(format!("{} ms", at(times, quantile)?.as_millis()))
+}
+
 /// The quantile of sorted times.
-pub(super) fn at(times: &[Duration], quantile: f64) -> Outcome<Duration> {
+fn at(times: &[Duration], quantile: f64) -> Outcome<Duration> {
     let place = (times.len() as f64 * quantile) as usize;
     times.get(place.min(times.len().saturating_sub(1))).copied().ok_or_else(|| "nothing was measured".into())
 }

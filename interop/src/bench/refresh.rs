@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Bench;
-use super::load::at;
+use super::load::millis;
 use super::program::{Program, Recipe};
 use super::table::Table;
 use crate::check::Outcome;
@@ -50,8 +50,7 @@ pub(super) async fn measure(bench: &Bench<'_>) -> Outcome<Table> {
         let one = refreshed(bench, &program, &format!("/{name}"), bench.effort.refreshes).await?;
         let all = refreshed(bench, &program, "", bench.effort.refreshes).await?;
         program.stop().await?;
-        let ms = |times: &[Duration], quantile| at(times, quantile).map(|time| format!("{} ms", time.as_millis()));
-        table.row([label.to_owned(), ms(&one, 0.5)?, ms(&one, 1.0)?, ms(&all, 0.5)?, ms(&all, 1.0)?]);
+        table.row([label.to_owned(), millis(&one, 0.5)?, millis(&one, 1.0)?, millis(&all, 0.5)?, millis(&all, 1.0)?]);
     }
     Ok(table)
 }

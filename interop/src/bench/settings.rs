@@ -29,15 +29,11 @@ pub(super) async fn measure(bench: &Bench<'_>) -> Outcome<Table> {
     let mut answers: Vec<Value> = Vec::new();
     for (label, recipe) in recipes {
         let (server, _) = recipe.start(ASKED).await?;
-        let (web, url) = (Web::new()?, format!("{}{ASKED}", server.url()));
-        answers.push(properties(web.get(&url).await.expect(200, &url)?.json));
+        let url = format!("{}{ASKED}", server.url());
+        answers.push(properties(Web::new()?.get(&url).await.expect(200, &url)?.json));
         for concurrency in CONCURRENCY {
-            let (web, url) = (web.clone(), url.clone());
-            let call = move || {
-                let (web, url) = (web.clone(), url.clone());
-                async move { web.get(&url).await.expect(200, &url).map(drop) }
-            };
-            let [per_second, p50, p99] = load::measure(bench.effort.load(concurrency), call).await?.cells();
+            let rates = load::measure_gets(bench.effort.load(concurrency), url.clone()).await?;
+            let [per_second, p50, p99] = rates.cells();
             let resident = server.resident()?.to_string();
             table.row([label.to_owned(), concurrency.to_string(), per_second, p50, p99, resident]);
         }

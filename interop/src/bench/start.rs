@@ -5,19 +5,18 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::Bench;
-use super::load::{self, Load, at};
+use super::load::{self, Load, millis};
 use super::program::{Recipe, Resident};
 use super::table::Table;
 use crate::check::Outcome;
 use crate::peers::Peer;
-use crate::web::Web;
 
 const FIRST: &str = "/welcome";
 /// A start may wait for the last instance to take its leave of the registry.
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// The options that make a small Java service start fast.
-pub(super) const SMALL: [&str; 4] = ["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"];
+const SMALL: [&str; 4] = ["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"];
 
 pub(super) async fn measure(bench: &Bench<'_>) -> Outcome<Table> {
     let shared = TempDir::with_prefix("vernal-bench-")?;
@@ -39,12 +38,8 @@ pub(super) async fn measure(bench: &Bench<'_>) -> Outcome<Table> {
             let (program, took) = recipe.start(FIRST).await?;
             times.push(took);
             fresh.push(program.resident()?);
-            let (web, url) = (Web::new()?, format!("{}{FIRST}", program.url()));
-            let call = move || {
-                let (web, url) = (web.clone(), url.clone());
-                async move { web.get(&url).await.expect(200, &url).map(drop) }
-            };
-            load::measure(Load { warm_up_millis: 0, ..bench.effort.load(16) }, call).await?;
+            let cold = Load { warm_up_millis: 0, ..bench.effort.load(16) };
+            load::measure_gets(cold, format!("{}{FIRST}", program.url())).await?;
             used.push(program.resident()?);
             program.stop().await?;
             tokio::time::sleep(SETTLE).await;
@@ -56,8 +51,8 @@ pub(super) async fn measure(bench: &Bench<'_>) -> Outcome<Table> {
     );
     for ((name, _), (mut times, fresh, used)) in contenders.iter().zip(seen) {
         times.sort_unstable();
-        let middle = format!("{} ms", at(&times, 0.5)?.as_millis());
-        let slowest = format!("{} ms", at(&times, 1.0)?.as_millis());
+        let middle = millis(&times, 0.5)?;
+        let slowest = millis(&times, 1.0)?;
         table.row([(*name).to_owned(), middle, slowest, median(fresh), median(used)]);
     }
     Ok(table)

@@ -336,7 +336,7 @@ impl Call {
         let Some(content_type) = self.accept.error_type() else { return empty(status) };
         let mut body = format!(
             "{{\"timestamp\":\"{}\",\"status\":{},\"error\":\"{}\"",
-            clock::iso_millis(clock::now_millis()).replace("+00:00", "Z"),
+            clock::iso_millis_z(clock::now_millis()),
             status.as_u16(),
             status.canonical_reason().unwrap_or_default()
         );

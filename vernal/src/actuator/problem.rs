@@ -76,7 +76,7 @@ impl Problem {
         let mut response = match accept.error_form() {
             ErrorForm::Json(name) => {
                 let body = json!({
-                    "timestamp": clock::iso_millis(clock::now_millis()).replace("+00:00", "Z"),
+                    "timestamp": clock::iso_millis_z(clock::now_millis()),
                     "status": status.as_u16(),
                     "error": status.canonical_reason(),
                     "path": path,
