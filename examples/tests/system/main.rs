@@ -4,6 +4,7 @@
 
 mod process;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use process::{Program, free_port};
@@ -127,7 +128,8 @@ impl System {
         self.services.push(program);
     }
 
-    /// A user with one order, made through the gateway as soon as everybody has found everybody.
+    /// A user with one order, made through the gateway. Afterwards everybody has found everybody: the gateway both
+    /// order services, the user service at least one.
     async fn user_with_one_order(&self) -> String {
         let url = format!("{}/user-service/users", self.gateway());
         let user = json!({"email": "a@example.com", "name": "A", "pwd": "test1111"});
@@ -137,7 +139,28 @@ impl System {
         let order = json!({"productId": "CATALOG-001", "qty": 2, "unitPrice": 900});
         let created = self.until_created(&format!("{}/order-service/{id}/orders", self.gateway()), &order).await;
         assert_eq!(created["totalPrice"], 1800, "{created}");
+        let mut seen = BTreeSet::new();
+        let health = format!("{}/order-service/health_check", self.gateway());
+        self.until_got(&health, |body| {
+            seen.insert(body.to_owned());
+            seen.len() == 2
+        })
+        .await;
+        self.until_got(&format!("{}/user-service/users/{id}", self.gateway()), |_| true).await;
         id
+    }
+
+    /// Asks until the answer is 200 with a body that is `enough`.
+    async fn until_got(&self, url: &str, mut enough: impl FnMut(&str) -> bool) {
+        let start = Instant::now();
+        loop {
+            let (status, body) = self.get(url).await;
+            if status == 200 && enough(&body) {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE, "GET {url}: {status} {body}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     async fn until_created(&self, url: &str, body: &Value) -> Value {
@@ -172,15 +195,7 @@ impl System {
         let urls = [format!("{}/welcome", self.user_service()), format!("{}/welcome", self.gateway())];
         let of_others = ["catalog-service", "order-service"].map(|name| format!("{}/{name}/welcome", self.gateway()));
         for url in urls.iter().chain(&of_others) {
-            let start = Instant::now();
-            loop {
-                let (status, said) = self.get(url).await;
-                if said == greeting {
-                    break;
-                }
-                assert!(start.elapsed() < PATIENCE, "{url} says {status} {said}, not {greeting}");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+            self.until_got(url, |said| said == greeting).await;
         }
     }
 
