@@ -37,6 +37,16 @@ pub(crate) fn cargo_output(arguments: &[&str]) -> Outcome<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Installs cargo's subcommand `name` in this version, unless it is there.
+pub(crate) fn install(name: &str, version: &str, options: &[&str]) -> Outcome {
+    let installed = cargo_output(&[name, "--version"]).unwrap_or_default();
+    if installed.split_whitespace().last() == Some(version) {
+        return Ok(());
+    }
+    let package = format!("cargo-{name}");
+    cargo(&[&["install", &package, "--version", version, "--locked", "--debug", "--force"], options].concat())
+}
+
 /// The workspace's root folder.
 pub(crate) fn root() -> PathBuf {
     let mut path = PathBuf::from(env!("CARGO_MANIFEST_DIR"));

@@ -1,10 +1,11 @@
 //! Development tasks: `cargo xtask ci`, `full`, `isolate`, `deny`, `alone`, `features`, `msrv`, `story`,
-//! `smoke`, `interop`.
+//! `smoke`, `interop`, `every-break`, `fuzz`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its user")]
 
 mod command;
 mod deny;
 mod features;
+mod fuzz;
 mod graph;
 mod interop;
 mod isolate;
@@ -36,6 +37,7 @@ const FULL: &[Step] = &[
     ("features", features::each),
     ("msrv", msrv::run),
     ("every break", story::every_break),
+    ("fuzz", fuzz::run),
     ("interop", interop::all),
 ];
 
@@ -43,7 +45,7 @@ const USAGE: &str = "\
 cargo xtask TASK...
 
   ci        everything that a landing must pass: isolate fmt clippy test doc story alone deny smoke
-  full      ci, then features msrv every-break interop
+  full      ci, then features msrv every-break fuzz interop
   isolate   who may depend on whom
   alone     each library crate by itself, default features
   features  each feature of each library crate by itself
@@ -52,7 +54,8 @@ cargo xtask TASK...
   story     `user-service --once`, and three runs that must fail
   smoke     the landing tier's scenarios against the real peers (Java, Maven, RabbitMQ)
   interop   every scenario against them
-  every-break  every `user-service --once --break STEP` must fail at that step";
+  every-break  every `user-service --once --break STEP` must fail at that step
+  fuzz      each fuzz target for a minute, or for VERNAL_FUZZ_SECONDS (installs cargo-fuzz if it is absent)";
 
 fn main() -> ExitCode {
     let tasks: Vec<String> = std::env::args().skip(1).collect();
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
             "story" => steps.push(("story", story::landing)),
             "smoke" => steps.push(("smoke", interop::smoke)),
             "interop" => steps.push(("interop", interop::all)),
+            "fuzz" => steps.push(("fuzz", fuzz::run)),
             "every-break" => steps.push(("every break", story::every_break)),
             unknown => {
                 eprintln!("unknown task `{unknown}`\n\n{USAGE}");
