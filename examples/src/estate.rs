@@ -166,12 +166,7 @@ impl Estate {
     ///
     /// If the file cannot be read or written, or does not hold `from`.
     pub fn edit(&self, name: &str, from: &str, to: &str) -> io::Result<()> {
-        let path = self.config_file(name);
-        let text = fs::read_to_string(&path)?;
-        if !text.contains(from) {
-            return Err(io::Error::other(format!("{} does not hold `{from}`", path.display())));
-        }
-        fs::write(path, text.replace(from, to))
+        replace(&self.config_file(name), from, to)
     }
 
     /// Stops everything in an order in which nobody misses anybody.
@@ -218,4 +213,19 @@ pub fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Replaces `from` by `to` in a file, at once: nobody reads half of it.
+///
+/// # Errors
+///
+/// If the file cannot be read or written, or does not hold `from`.
+pub fn replace(path: &Path, from: &str, to: &str) -> io::Result<()> {
+    let text = fs::read_to_string(path)?;
+    if !text.contains(from) {
+        return Err(io::Error::other(format!("{} does not hold `{from}`", path.display())));
+    }
+    let new = path.with_extension("new");
+    fs::write(&new, text.replace(from, to))?;
+    fs::rename(new, path)
 }

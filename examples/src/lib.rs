@@ -11,6 +11,7 @@ pub mod gateway;
 pub mod greeting;
 pub mod order;
 pub mod problem;
+pub mod process;
 pub mod program;
 pub mod story;
 pub mod user;

@@ -2,32 +2,20 @@
 //! catalog and two order services.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking and says what it saw")]
 
-mod process;
-
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use process::{Program, free_port};
 use serde_json::{Value, json};
+use vernal_examples::process::{Ports, Program, Site};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 struct System {
-    folder: tempfile::TempDir,
+    site: Site,
     client: reqwest::Client,
-    ports: Ports,
     broker: Program,
     servers: Vec<Program>,
     services: Vec<Program>,
-}
-
-#[derive(Clone, Copy)]
-struct Ports {
-    broker: u16,
-    config: u16,
-    registry: u16,
-    gateway: u16,
-    user: u16,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,12 +26,12 @@ async fn programs_find_each_other_and_outlive_a_killed_one_and_a_lost_broker() {
     // An order service dies; calls through the gateway and the user service go on.
     let victim = system.services.pop().unwrap();
     assert!(victim.name().starts_with("order-service"), "{}", victim.name());
-    let orders = format!("{}/order-service/{user}/orders", system.gateway());
-    let detail = format!("{}/user-service/users/{user}", system.gateway());
+    let orders = format!("{}/order-service/{user}/orders", system.site.gateway());
+    let detail = format!("{}/user-service/users/{user}", system.site.gateway());
     let mut lost = Vec::new();
     for call in 0..40 {
         if call == 5 {
-            victim.kill_at_once();
+            victim.kill_at_once().unwrap();
         }
         let (status, body) = system.get(&orders).await;
         assert_eq!(status, 200, "call {call} of {orders}: {body}");
@@ -56,19 +44,19 @@ async fn programs_find_each_other_and_outlive_a_killed_one_and_a_lost_broker() {
     assert!(lost.len() <= 1, "{}", lost.join("\n"));
 
     system.change_greeting("Welcome to the Simple E-commerce.", "Changed once.");
-    assert_eq!(system.post(&format!("{}/actuator/busrefresh", system.user_service())).await.0, 204);
+    assert_eq!(system.post(&format!("{}/actuator/busrefresh", system.site.user())).await.0, 204);
     system.everybody_says("Changed once.").await;
 
     // The broker is away: a change in the meantime is caught up when it is back, and refreshes work again.
-    system.broker.terminate();
-    system.broker.wait_until_ended().await;
+    system.broker.terminate().unwrap();
+    system.broker.wait_until_ended().await.unwrap();
     system.change_greeting("Changed once.", "Changed while the broker was away.");
-    assert_eq!(system.post(&format!("{}/actuator/busrefresh", system.user_service())).await.0, 503);
+    assert_eq!(system.post(&format!("{}/actuator/busrefresh", system.site.user())).await.0, 503);
     assert_eq!(system.get(&orders).await.0, 200);
-    system.broker = Program::start("broker", &[("spring.rabbitmq.port", &system.ports.broker.to_string())]).await;
+    system.broker = system.site.broker().await.unwrap();
     system.everybody_says("Changed while the broker was away.").await;
     system.change_greeting("Changed while the broker was away.", "Changed again.");
-    system.until_posted(&format!("{}/actuator/busrefresh", system.user_service()), 204).await;
+    system.until_posted(&format!("{}/actuator/busrefresh", system.site.user()), 204).await;
     system.everybody_says("Changed again.").await;
 
     system.leaves_nothing_behind().await;
@@ -76,77 +64,36 @@ async fn programs_find_each_other_and_outlive_a_killed_one_and_a_lost_broker() {
 
 impl System {
     async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let repo = folder.path().join("config-repo");
-        std::fs::create_dir(&repo).unwrap();
-        for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/config-repo")).unwrap() {
-            let path = entry.unwrap().path();
-            // The config server's settings rank above arguments, so the databases are set there.
-            let text = std::fs::read_to_string(&path).unwrap();
-            let text = text.replace("target/orders.db", &folder.path().join("orders.db").display().to_string());
-            std::fs::write(repo.join(path.file_name().unwrap()), text).unwrap();
+        let site = Site::new().unwrap();
+        let broker = site.broker().await.unwrap();
+        let servers = vec![site.config_server().await.unwrap(), site.registry().await.unwrap()];
+        let mut services = Vec::new();
+        for service in ["gateway-service", "user-service", "catalog-service", "order-service", "order-service"] {
+            services.push(site.service(service).await.unwrap());
         }
-        let ports = Ports {
-            broker: free_port(),
-            config: free_port(),
-            registry: free_port(),
-            gateway: free_port(),
-            user: free_port(),
-        };
-        let text = |port: u16| port.to_string();
-        let broker = Program::start("broker", &[("spring.rabbitmq.port", &text(ports.broker))]).await;
-        let locations = repo.display().to_string();
-        let config =
-            [("server.port", &*text(ports.config)), ("spring.cloud.config.server.native.search-locations", &locations)];
-        let config = Program::start("config-service", &config).await;
-        let registry = Program::start("discovery-service", &[("server.port", &text(ports.registry))]).await;
         let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).no_proxy().build().unwrap();
-        let mut system = Self { folder, client, ports, broker, servers: vec![config, registry], services: Vec::new() };
-        system.start_service("gateway-service", ports.gateway).await;
-        system.start_service("user-service", ports.user).await;
-        for service in ["catalog-service", "order-service", "order-service"] {
-            system.start_service(service, 0).await;
-        }
-        system
-    }
-
-    async fn start_service(&mut self, name: &str, port: u16) {
-        let config = format!("http://127.0.0.1:{}", self.ports.config);
-        let registry = format!("http://127.0.0.1:{}/eureka", self.ports.registry);
-        let (port, broker, gateway) = (port.to_string(), self.ports.broker.to_string(), self.ports.gateway.to_string());
-        let settings = [
-            ("server.port", &*port),
-            ("spring.cloud.config.uri", &config),
-            ("eureka.client.service-url.defaultZone", &registry),
-            ("spring.rabbitmq.port", &broker),
-            ("gateway.port", &gateway),
-        ];
-        let program = match name {
-            "user-service" => Program::start_with(name, &["--join"], &settings).await,
-            _ => Program::start(name, &settings).await,
-        };
-        self.services.push(program);
+        Self { site, client, broker, servers, services }
     }
 
     /// A user with one order, made through the gateway. Afterwards everybody has found everybody: the gateway both
     /// order services, the user service at least one.
     async fn user_with_one_order(&self) -> String {
-        let url = format!("{}/user-service/users", self.gateway());
+        let url = format!("{}/user-service/users", self.site.gateway());
         let user = json!({"email": "a@example.com", "name": "A", "pwd": "test1111"});
         let created = self.until_created(&url, &user).await;
         assert!(!created.to_string().contains("test1111"), "{created}");
         let id = created["userId"].as_str().unwrap().to_owned();
         let order = json!({"productId": "CATALOG-001", "qty": 2, "unitPrice": 900});
-        let created = self.until_created(&format!("{}/order-service/{id}/orders", self.gateway()), &order).await;
+        let created = self.until_created(&format!("{}/order-service/{id}/orders", self.site.gateway()), &order).await;
         assert_eq!(created["totalPrice"], 1800, "{created}");
         let mut seen = BTreeSet::new();
-        let health = format!("{}/order-service/health_check", self.gateway());
+        let health = format!("{}/order-service/health_check", self.site.gateway());
         self.until_got(&health, |body| {
             seen.insert(body.to_owned());
             seen.len() == 2
         })
         .await;
-        self.until_got(&format!("{}/user-service/users/{id}", self.gateway()), |_| true).await;
+        self.until_got(&format!("{}/user-service/users/{id}", self.site.gateway()), |_| true).await;
         id
     }
 
@@ -192,18 +139,16 @@ impl System {
     }
 
     async fn everybody_says(&self, greeting: &str) {
-        let urls = [format!("{}/welcome", self.user_service()), format!("{}/welcome", self.gateway())];
-        let of_others = ["catalog-service", "order-service"].map(|name| format!("{}/{name}/welcome", self.gateway()));
+        let urls = [format!("{}/welcome", self.site.user()), format!("{}/welcome", self.site.gateway())];
+        let of_others =
+            ["catalog-service", "order-service"].map(|name| format!("{}/{name}/welcome", self.site.gateway()));
         for url in urls.iter().chain(&of_others) {
             self.until_got(url, |said| said == greeting).await;
         }
     }
 
     fn change_greeting(&self, from: &str, to: &str) {
-        let path = self.folder.path().join("config-repo/application.yml");
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.contains(from), "{text}");
-        std::fs::write(path, text.replace(from, to)).unwrap();
+        self.site.edit("application.yml", from, to).unwrap();
     }
 
     async fn get(&self, url: &str) -> (u16, String) {
@@ -221,37 +166,29 @@ impl System {
         }
     }
 
-    fn gateway(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports.gateway)
-    }
-
-    fn user_service(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports.user)
-    }
-
     /// SIGTERM to all services: the registry forgets them, their queues go, their ports close, all within 5 s each.
     async fn leaves_nothing_behind(mut self) {
         let services = std::mem::take(&mut self.services);
-        services.iter().for_each(Program::terminate);
+        services.iter().for_each(|service| service.terminate().unwrap());
         for service in services {
-            let taken = service.wait_until_ended().await;
+            let taken = service.wait_until_ended().await.unwrap();
             assert!(taken < Duration::from_secs(5), "{} took {taken:?} to leave", service.name());
             assert_eq!(service.exit_code(), Some(0), "{}\n{}", service.name(), service.output());
         }
-        let apps = format!("http://127.0.0.1:{}/eureka/apps", self.ports.registry);
+        let apps = format!("{}/apps", self.site.registry_url());
         for name in ["GATEWAY-SERVICE", "USER-SERVICE", "CATALOG-SERVICE"] {
             assert_eq!(self.get(&format!("{apps}/{name}")).await.0, 404, "{name} is still registered");
         }
-        self.broker.terminate();
-        self.broker.wait_until_ended().await;
+        self.broker.terminate().unwrap();
+        self.broker.wait_until_ended().await.unwrap();
         let said = self.broker.output();
         assert!(said.contains("broker: 0 queues and 0 connections are left"), "{said}");
         for server in &self.servers {
-            server.terminate();
-            server.wait_until_ended().await;
+            server.terminate().unwrap();
+            server.wait_until_ended().await.unwrap();
             assert_eq!(server.exit_code(), Some(0), "{}\n{}", server.name(), server.output());
         }
-        let Ports { broker, config, registry, gateway, user } = self.ports;
+        let Ports { broker, config, registry, gateway, user } = self.site.ports();
         for port in [broker, config, registry, gateway, user] {
             let listener = std::net::TcpListener::bind(("127.0.0.1", port));
             assert!(listener.is_ok(), "port {port} is still taken");
