@@ -7,7 +7,6 @@ mod program;
 mod refresh;
 mod settings;
 mod start;
-mod table;
 
 use std::path::PathBuf;
 

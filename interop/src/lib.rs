@@ -11,6 +11,7 @@
 //! | [`peers`] | the trait, its two implementations |
 //! | [`ours`], [`service`] | our service that joins the peers |
 //! | [`mod@bench`] | Java's programs and ours side by side |
+//! | [`soak`] | our programs for a while, under load and with what goes wrong |
 //! | [`check`], [`web`] | assertions; plain HTTP |
 
 pub mod bench;
@@ -18,6 +19,9 @@ pub mod check;
 mod client;
 pub mod ours;
 pub mod peers;
+mod proc;
 pub mod scenario;
 pub mod service;
+pub mod soak;
+mod table;
 pub mod web;

@@ -1,5 +1,5 @@
 //! Development tasks: `cargo xtask ci`, `full`, `isolate`, `deny`, `alone`, `features`, `msrv`, `story`,
-//! `smoke`, `interop`, `every-break`, `fuzz`.
+//! `smoke`, `interop`, `every-break`, `fuzz`, `soak`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its user")]
 
 mod command;
@@ -10,6 +10,7 @@ mod graph;
 mod interop;
 mod isolate;
 mod msrv;
+mod soak;
 mod story;
 
 use std::process::ExitCode;
@@ -39,13 +40,14 @@ const FULL: &[Step] = &[
     ("every break", story::every_break),
     ("fuzz", fuzz::run),
     ("interop", interop::all),
+    ("soak", soak::run),
 ];
 
 const USAGE: &str = "\
 cargo xtask TASK...
 
   ci        everything that a landing must pass: isolate fmt clippy test doc story alone deny smoke
-  full      ci, then features msrv every-break fuzz interop
+  full      ci, then features msrv every-break fuzz interop soak
   isolate   who may depend on whom
   alone     each library crate by itself, default features
   features  each feature of each library crate by itself
@@ -55,7 +57,8 @@ cargo xtask TASK...
   smoke     the landing tier's scenarios against the real peers (Java, Maven, RabbitMQ)
   interop   every scenario against them
   every-break  every `user-service --once --break STEP` must fail at that step
-  fuzz      each fuzz target for a minute, or for VERNAL_FUZZ_SECONDS (installs cargo-fuzz if it is absent)";
+  fuzz      each fuzz target for a minute, or for VERNAL_FUZZ_SECONDS (installs cargo-fuzz if it is absent)
+  soak      our programs under load for VERNAL_SOAK_SECONDS (180) while servers and services go away";
 
 fn main() -> ExitCode {
     let tasks: Vec<String> = std::env::args().skip(1).collect();
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
             "smoke" => steps.push(("smoke", interop::smoke)),
             "interop" => steps.push(("interop", interop::all)),
             "fuzz" => steps.push(("fuzz", fuzz::run)),
+            "soak" => steps.push(("soak", soak::run)),
             "every-break" => steps.push(("every break", story::every_break)),
             unknown => {
                 eprintln!("unknown task `{unknown}`\n\n{USAGE}");

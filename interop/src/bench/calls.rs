@@ -16,10 +16,10 @@ use vernal::feign::feign_client;
 use super::Bench;
 use super::load::{self, CONCURRENCY, Load, Rates};
 use super::program::{Program, Recipe};
-use super::table::Table;
 use crate::check::{Outcome, within};
 use crate::ours::Ours;
 use crate::peers::{Peer, Real};
+use crate::table::Table;
 use crate::web::Web;
 
 /// The service that the clients call, and the role that this program then plays.

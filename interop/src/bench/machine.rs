@@ -6,6 +6,7 @@ use tokio::process::Command;
 
 use crate::check::Outcome;
 use crate::peers::{Peers, Real};
+use crate::proc::field;
 use crate::scenario::Area;
 
 /// Processor, memory, kernel and the versions of everything that takes part.
@@ -22,13 +23,6 @@ pub(super) async fn describe(peers: &Real) -> Outcome<String> {
         format!("- Ours: vernal {}, {rustc}, release profile\n", env!("CARGO_PKG_VERSION")),
     ]
     .concat())
-}
-
-/// The first value of a file of `name : value` lines.
-pub(super) fn field(file: &str, name: &str) -> Outcome<String> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
-    let line = text.lines().find_map(|line| line.split_once(':').filter(|(known, _)| known.trim() == name));
-    line.map(|(_, value)| value.trim().to_owned()).ok_or_else(|| format!("{file} has no `{name}`").into())
 }
 
 /// The first line of what a program prints, wherever it prints it.

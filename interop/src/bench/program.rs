@@ -1,6 +1,5 @@
 //! A program that is measured, as a process of its own.
 
-use std::fmt;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -11,9 +10,9 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use super::Bench;
-use super::machine::field;
 use crate::check::Outcome;
 use crate::peers::{Peer, Peers, Real};
+use crate::proc::Resident;
 use crate::web::Web;
 
 /// No program takes longer to start or to end.
@@ -33,18 +32,6 @@ pub(super) struct Program {
     child: Child,
     url: String,
     folder: TempDir,
-}
-
-/// Resident memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Resident {
-    kib: u64,
-}
-
-impl fmt::Display for Resident {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.0} MiB", self.kib as f64 / 1024.0)
-    }
 }
 
 impl Recipe {
@@ -130,9 +117,7 @@ impl Program {
 
     /// Its resident memory now.
     pub(super) fn resident(&self) -> Outcome<Resident> {
-        let pid = self.child.id().ok_or("the program has ended")?;
-        let value = field(&format!("/proc/{pid}/status"), "VmRSS")?;
-        Ok(Resident { kib: value.trim_end_matches(" kB").parse()? })
+        Resident::of(self.child.id().ok_or("the program has ended")?)
     }
 
     /// Ends it as SIGTERM does.

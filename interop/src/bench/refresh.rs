@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use super::Bench;
 use super::load::millis;
 use super::program::{Program, Recipe};
-use super::table::Table;
 use crate::check::Outcome;
 use crate::peers::{Peer, Peers};
 use crate::scenario::greet;
+use crate::table::Table;
 use crate::web::Web;
 
 const LIMIT: Duration = Duration::from_secs(60);

@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::Bench;
 use super::load::{self, CONCURRENCY};
 use super::program::Recipe;
-use super::table::Table;
 use crate::check::{Outcome, Side};
 use crate::peers::{Peer, Peers};
+use crate::table::Table;
 use crate::web::Web;
 
 const ASKED: &str = "/order-service/default";

@@ -6,10 +6,11 @@ use tempfile::TempDir;
 
 use super::Bench;
 use super::load::{self, Load, millis};
-use super::program::{Recipe, Resident};
-use super::table::Table;
+use super::program::Recipe;
 use crate::check::Outcome;
 use crate::peers::Peer;
+use crate::proc::Resident;
+use crate::table::Table;
 
 const FIRST: &str = "/welcome";
 /// A start may wait for the last instance to take its leave of the registry.

@@ -3,17 +3,17 @@
 use std::fmt;
 
 /// Collects rows; displayed, it is a section of a report.
-pub(super) struct Table {
+pub(crate) struct Table {
     title: &'static str,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(super) fn new<const N: usize>(title: &'static str, header: [&str; N]) -> Self {
+    pub(crate) fn new<const N: usize>(title: &'static str, header: [&str; N]) -> Self {
         Self { title, rows: vec![header.map(str::to_owned).to_vec()] }
     }
 
-    pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
+    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.to_vec());
     }
 }

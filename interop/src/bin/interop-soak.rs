@@ -1,0 +1,47 @@
+//! Puts our programs under load while servers and services go away and come back, prints what was seen, and ends with 1
+//! if that is not what is promised.
+//!
+//! `interop-soak [SECONDS]`; without an argument `VERNAL_SOAK_SECONDS` counts, else 180.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program tells what it found")]
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use vernal_interop::check::Outcome;
+use vernal_interop::soak;
+
+const SECONDS: &str = "VERNAL_SOAK_SECONDS";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(faults) if faults.is_empty() => {
+            println!("\nnothing was lost, leaked or left behind");
+            ExitCode::SUCCESS
+        }
+        Ok(faults) => {
+            faults.iter().for_each(|fault| eprintln!("interop-soak: {fault}"));
+            eprintln!("interop-soak: {} failed", faults.len());
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("interop-soak: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Outcome<Vec<String>> {
+    let mut arguments = std::env::args().skip(1);
+    let (wanted, more) = (arguments.next(), arguments.next());
+    if let Some(more) = more {
+        return Err(format!("`{more}` is unknown; usage: interop-soak [SECONDS]").into());
+    }
+    let time = match wanted.or_else(|| std::env::var(SECONDS).ok()) {
+        Some(seconds) => {
+            seconds.parse().map(Duration::from_secs).map_err(|_| format!("`{seconds}` is no number of seconds"))?
+        }
+        None => soak::USUAL,
+    };
+    soak::run(time, |part| print!("{part}")).await
+}

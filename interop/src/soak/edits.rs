@@ -1,0 +1,82 @@
+//! Edits of a setting, each of which every service must show.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::record::Edit;
+use super::stand::Stand;
+use crate::check::Outcome;
+use crate::web::Web;
+
+/// Between two edits, unless one takes longer to be seen.
+const PERIOD: Duration = Duration::from_secs(1);
+/// Between two looks, or two requests that were refused.
+const PAUSE: Duration = Duration::from_millis(50);
+/// An edit that was not seen for so long is given up.
+const GIVE_UP: Duration = Duration::from_secs(60);
+/// The limit for one request.
+const LIMIT: Duration = Duration::from_secs(10);
+/// What `config-repo` says.
+const FIRST: &str = "Welcome to the Simple E-commerce.";
+
+/// Edits until the load ends.
+pub(super) async fn make(stand: Arc<Stand>) -> Outcome {
+    let web = Web::with_limit(LIMIT)?;
+    let mut value = FIRST.to_owned();
+    for number in 1_u32.. {
+        let begin = stand.now();
+        if begin >= stand.time {
+            break;
+        }
+        let next = format!("Edit {number}.");
+        stand.site.edit("application.yml", &value, &next)?;
+        value = next;
+        let mut edit = Edit { value: value.clone(), at: begin, ..Edit::default() };
+        announce(&stand, &web, &mut edit).await;
+        watch(&stand, &web, &mut edit).await;
+        stand.note(|record| record.edits.push(edit));
+        tokio::time::sleep(PERIOD.saturating_sub(stand.now() - begin)).await;
+    }
+    Ok(())
+}
+
+/// Asks for a refresh of everybody until that is taken.
+async fn announce(stand: &Stand, web: &Web, edit: &mut Edit) {
+    let url = format!("{}/actuator/busrefresh", stand.site.user());
+    while stand.now() < edit.at + GIVE_UP {
+        match web.post(&url).await.status {
+            204 => return,
+            status => edit.refusals.push((stand.now(), status)),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Looks at every service until all have shown the value.
+async fn watch(stand: &Stand, web: &Web, edit: &mut Edit) {
+    let mut shown = Vec::new();
+    loop {
+        edit.missing.clear();
+        for service in stand.services() {
+            if shown.contains(&service) {
+                continue;
+            }
+            let (program, url) = &service;
+            let answer = web.get(&format!("{url}/welcome")).await;
+            if answer.status == 200 && answer.text == edit.value {
+                shown.push(service);
+            } else if stand.services().contains(&service) {
+                // Not one that was killed meanwhile.
+                edit.missing.push(format!("{program} at {url} says {} {}", answer.status, answer.text));
+            }
+        }
+        if edit.missing.is_empty() {
+            edit.seen = Some(stand.now());
+            return;
+        }
+        if stand.now() > edit.at + GIVE_UP {
+            return;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}

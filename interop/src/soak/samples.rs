@@ -1,0 +1,63 @@
+//! Looks at the programs that live all the time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::record::{Footprint, Quiet, Sample};
+use super::stand::{LASTING, Stand};
+use crate::check::Outcome;
+
+/// Between two looks under load.
+const PERIOD: Duration = Duration::from_secs(2);
+/// Between two looks without load.
+const PAUSE: Duration = Duration::from_secs(1);
+/// So many looks before the load.
+const LOOKS: usize = 5;
+/// Idle connections are closed after 15 s, found by a look every 15 s; idle threads end after 10 s.
+const SETTLE: Duration = Duration::from_secs(45);
+
+/// Looks until the load ends.
+pub(super) async fn take(stand: Arc<Stand>) -> Outcome {
+    while stand.now() < stand.time {
+        for program in LASTING {
+            let sample = Sample { at: stand.now(), program, footprint: stand.footprint(program)? };
+            stand.note(|record| record.samples.push(sample));
+        }
+        tokio::time::sleep(PERIOD).await;
+    }
+    Ok(())
+}
+
+/// What each program holds before the load, at the least.
+pub(super) async fn before(stand: &Stand) -> Outcome<Vec<Footprint>> {
+    let mut least = Vec::new();
+    for program in LASTING {
+        least.push(stand.footprint(program)?);
+    }
+    for _ in 1..LOOKS {
+        tokio::time::sleep(PAUSE).await;
+        for (program, least) in LASTING.into_iter().zip(&mut least) {
+            let now = stand.footprint(program)?;
+            least.resident = least.resident.min(now.resident);
+            least.descriptors = least.descriptors.min(now.descriptors);
+            least.threads = least.threads.min(now.threads);
+        }
+    }
+    Ok(least)
+}
+
+/// Waits after the load until each program holds no more than before it, or for as long as that may take.
+pub(super) async fn after(stand: &Stand, before: &[Footprint]) -> Outcome {
+    let begin = stand.now();
+    loop {
+        let mut quiet = Vec::new();
+        for (program, &before) in LASTING.into_iter().zip(before) {
+            quiet.push(Quiet { program, before, after: stand.footprint(program)? });
+        }
+        if quiet.iter().all(Quiet::is_as_before) || stand.now() > begin + SETTLE {
+            stand.note(|record| record.quiet = quiet);
+            return Ok(());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
