@@ -37,13 +37,19 @@ impl Program {
     /// # Errors
     ///
     /// If it has not been built, ends, or does not listen within 20 s.
-    pub async fn start(name: &str, flags: &[&str], settings: &[(&str, &str)]) -> Result<Self, BoxError> {
+    pub async fn start(
+        name: &str,
+        flags: &[&str],
+        settings: &[(&str, &str)],
+        environment: &[(&str, &str)],
+    ) -> Result<Self, BoxError> {
         let path = executable(name)?;
         let output = NamedTempFile::new()?;
         let child = Command::new(path)
             .args(flags)
             .args(settings.iter().map(|(name, value)| format!("--{name}={value}")))
             .env_remove("RUST_LOG")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(output.reopen()?)
             .stderr(output.reopen()?)

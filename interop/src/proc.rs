@@ -7,7 +7,7 @@ use crate::check::Outcome;
 /// Resident memory of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Resident {
-    pub(crate) kib: u64,
+    kib: u64,
 }
 
 impl Resident {
@@ -21,6 +21,11 @@ impl fmt::Display for Resident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.0} MiB", self.kib as f64 / 1024.0)
     }
+}
+
+/// The resident memory of a process that no file stands behind, in KiB: what it has allocated and not given back.
+pub(crate) fn anonymous(process: u32) -> Outcome<u64> {
+    Ok(field(&format!("/proc/{process}/status"), "RssAnon")?.trim_end_matches(" kB").parse()?)
 }
 
 /// The threads of a process.

@@ -50,8 +50,9 @@ pub async fn run(time: Duration, tell: fn(&str)) -> Outcome<Vec<String>> {
 
 async fn watch(time: Duration, tell: fn(&str)) -> Outcome<Record> {
     let mut stand = Stand::start(time).await?;
-    let before = samples::before(&stand).await?;
     let users = find_everybody(&stand).await?;
+    edits::rehearse(&stand, async || disturbances::rehearse(&stand).await).await?;
+    let before = samples::before(&stand).await?;
     tell(&format!("all programs run; now {} s of load\n", time.as_secs()));
     stand.begin();
     let stand = Arc::new(stand);

@@ -19,6 +19,7 @@ const TRIES: usize = 1000;
 pub struct Site {
     folder: TempDir,
     ports: Ports,
+    environment: Vec<(&'static str, &'static str)>,
 }
 
 /// Where the programs listen that others must know.
@@ -46,11 +47,19 @@ impl Site {
         let folder = tempfile::Builder::new().prefix("vernal-site-").tempdir()?;
         copy_files(&folder_of("config-repo"), &folder.path().join("config-repo"))?;
         let [broker, config, registry, gateway, user] = free_ports()?;
-        let site = Self { folder, ports: Ports { broker, config, registry, gateway, user } };
+        let ports = Ports { broker, config, registry, gateway, user };
+        let site = Self { folder, ports, environment: Vec::new() };
         // The config server's settings rank above arguments, so the database is set there.
         let database = site.folder.path().join("orders.db");
         site.edit("order-service.yml", "target/orders.db", &database.display().to_string())?;
         Ok(site)
+    }
+
+    /// Adds a variable to the environment of the programs that are started from now on.
+    #[must_use]
+    pub fn environment(mut self, name: &'static str, value: &'static str) -> Self {
+        self.environment.push((name, value));
+        self
     }
 
     /// The ports.
@@ -92,7 +101,7 @@ impl Site {
     ///
     /// As [`Program::start`].
     pub async fn broker(&self) -> Result<Program, BoxError> {
-        Program::start("broker", &[], &[("spring.rabbitmq.port", &self.ports.broker.to_string())]).await
+        self.start("broker", &[], &[("spring.rabbitmq.port", &self.ports.broker.to_string())]).await
     }
 
     /// Starts the config server.
@@ -103,7 +112,7 @@ impl Site {
     pub async fn config_server(&self) -> Result<Program, BoxError> {
         let (port, repo) = (self.ports.config.to_string(), self.repo().display().to_string());
         let settings = [("server.port", &*port), ("spring.cloud.config.server.native.search-locations", &repo)];
-        Program::start("config-service", &[], &settings).await
+        self.start("config-service", &[], &settings).await
     }
 
     /// Starts the registry.
@@ -112,7 +121,7 @@ impl Site {
     ///
     /// As [`Program::start`].
     pub async fn registry(&self) -> Result<Program, BoxError> {
-        Program::start("discovery-service", &[], &[("server.port", &self.ports.registry.to_string())]).await
+        self.start("discovery-service", &[], &[("server.port", &self.ports.registry.to_string())]).await
     }
 
     /// Starts a service, the others than the gateway and the user service on a free port each.
@@ -135,7 +144,11 @@ impl Site {
             ("spring.rabbitmq.port", &broker),
             ("gateway.port", &gateway),
         ];
-        Program::start(name, flags, &settings).await
+        self.start(name, flags, &settings).await
+    }
+
+    async fn start(&self, name: &str, flags: &[&str], settings: &[(&str, &str)]) -> Result<Program, BoxError> {
+        Program::start(name, flags, settings, &self.environment).await
     }
 
     fn repo(&self) -> PathBuf {

@@ -13,8 +13,13 @@ const SERVER_AWAY: Duration = Duration::from_secs(2);
 const BROKER_AWAY: Duration = Duration::from_secs(3);
 /// Outages of the broker: two in a row every 90 s. The bus asks less and less often while its subscriptions last less
 /// than a minute, so that outages at even distances below would keep it away for longer and longer.
-const OUTAGES: [Duration; 2] = [Duration::from_secs(20), Duration::from_secs(40)];
+const OUTAGES: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(45)];
 const OUTAGES_PERIOD: Duration = Duration::from_secs(90);
+
+/// An outage before the load: what a service makes at its first one and keeps is no leak.
+pub(super) async fn rehearse(stand: &Stand) -> Outcome {
+    stand.disturb(BROKER, End::Terminate, BROKER_AWAY).await
+}
 
 /// Kills order services, and restarts the servers that they start with, so never both at once.
 pub(super) async fn of_services(stand: Arc<Stand>) -> Outcome {

@@ -17,27 +17,47 @@ const GIVE_UP: Duration = Duration::from_secs(60);
 /// The limit for one request.
 const LIMIT: Duration = Duration::from_secs(10);
 /// What `config-repo` says.
-const FIRST: &str = "Welcome to the Simple E-commerce.";
+const THERE: &str = "Welcome to the Simple E-commerce.";
+const REHEARSAL: &str = "Rehearsal.";
+
+/// Edits before the load, from the value that is there to the first one that [`make`] expects.
+pub(super) async fn rehearse(stand: &Stand, between: impl AsyncFnOnce() -> Outcome) -> Outcome {
+    let web = Web::with_limit(LIMIT)?;
+    seen(edit(stand, &web, THERE, REHEARSAL).await?)?;
+    between().await?;
+    seen(edit(stand, &web, REHEARSAL, &value(0)).await?)
+}
 
 /// Edits until the load ends.
 pub(super) async fn make(stand: Arc<Stand>) -> Outcome {
     let web = Web::with_limit(LIMIT)?;
-    let mut value = FIRST.to_owned();
-    for number in 1_u32.. {
+    for number in 1.. {
         let begin = stand.now();
         if begin >= stand.time {
             break;
         }
-        let next = format!("Edit {number}.");
-        stand.site.edit("application.yml", &value, &next)?;
-        value = next;
-        let mut edit = Edit { value: value.clone(), at: begin, ..Edit::default() };
-        announce(&stand, &web, &mut edit).await;
-        watch(&stand, &web, &mut edit).await;
+        let edit = edit(&stand, &web, &value(number - 1), &value(number)).await?;
         stand.note(|record| record.edits.push(edit));
         tokio::time::sleep(PERIOD.saturating_sub(stand.now() - begin)).await;
     }
     Ok(())
+}
+
+async fn edit(stand: &Stand, web: &Web, from: &str, to: &str) -> Outcome<Edit> {
+    let mut edit = Edit { value: to.to_owned(), at: stand.now(), ..Edit::default() };
+    stand.site.edit("application.yml", from, to)?;
+    announce(stand, web, &mut edit).await;
+    watch(stand, web, &mut edit).await;
+    Ok(edit)
+}
+
+fn value(number: u32) -> String {
+    format!("Edit {number}.")
+}
+
+fn seen(edit: Edit) -> Outcome {
+    let Edit { value, seen, missing, .. } = edit;
+    seen.map(drop).ok_or_else(|| format!("`{value}` was not seen by all: {}", missing.join("; ")).into())
 }
 
 /// Asks for a refresh of everybody until that is taken.

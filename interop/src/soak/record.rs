@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::calls::Call;
 use crate::check::Outcome;
-use crate::proc::{self, Resident};
+use crate::proc;
 
 /// All of it.
 #[derive(Debug, Default)]
@@ -26,7 +26,8 @@ pub(super) struct Record {
 /// What a process holds at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Footprint {
-    pub(super) resident: Resident,
+    /// Resident memory that no file stands behind.
+    pub(super) kib: u64,
     pub(super) descriptors: u64,
     pub(super) threads: u64,
 }
@@ -122,7 +123,7 @@ impl Quiet {
 impl Footprint {
     pub(super) fn of(process: u32) -> Outcome<Self> {
         Ok(Self {
-            resident: Resident::of(process)?,
+            kib: proc::anonymous(process)?,
             descriptors: proc::descriptors(process)?,
             threads: proc::threads(process)?,
         })

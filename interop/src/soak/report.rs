@@ -10,7 +10,7 @@ use crate::table::Table;
 type Measure = (&'static str, fn(&Footprint) -> u64);
 
 const MEASURES: [Measure; 3] = [
-    ("resident, KiB", |footprint| footprint.resident.kib),
+    ("anonymous resident, KiB", |footprint| footprint.kib),
     ("descriptors", |footprint| footprint.descriptors),
     ("threads", |footprint| footprint.threads),
 ];

@@ -1,7 +1,7 @@
 //! Looks at the programs that live all the time.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::record::{Footprint, Quiet, Sample};
 use super::stand::{LASTING, Stand};
@@ -11,10 +11,8 @@ use crate::check::Outcome;
 const PERIOD: Duration = Duration::from_secs(2);
 /// Between two looks without load.
 const PAUSE: Duration = Duration::from_secs(1);
-/// So many looks before the load.
-const LOOKS: usize = 5;
 /// Idle connections are closed after 15 s, found by a look every 15 s; idle threads end after 10 s.
-const SETTLE: Duration = Duration::from_secs(45);
+const SETTLE: Duration = Duration::from_secs(35);
 
 /// Looks until the load ends.
 pub(super) async fn take(stand: Arc<Stand>) -> Outcome {
@@ -28,17 +26,18 @@ pub(super) async fn take(stand: Arc<Stand>) -> Outcome {
     Ok(())
 }
 
-/// What each program holds before the load, at the least.
+/// What each program holds at the least before the load, when it has let go of what the first calls took.
 pub(super) async fn before(stand: &Stand) -> Outcome<Vec<Footprint>> {
+    let begin = Instant::now();
     let mut least = Vec::new();
     for program in LASTING {
         least.push(stand.footprint(program)?);
     }
-    for _ in 1..LOOKS {
+    while begin.elapsed() < SETTLE {
         tokio::time::sleep(PAUSE).await;
         for (program, least) in LASTING.into_iter().zip(&mut least) {
             let now = stand.footprint(program)?;
-            least.resident = least.resident.min(now.resident);
+            least.kib = least.kib.min(now.kib);
             least.descriptors = least.descriptors.min(now.descriptors);
             least.threads = least.threads.min(now.threads);
         }

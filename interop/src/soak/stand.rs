@@ -36,18 +36,20 @@ pub(super) struct Stand {
 impl Stand {
     /// Starts everything.
     pub(super) async fn start(time: Duration) -> Outcome<Self> {
-        let site = Site::new()?;
+        // Else glibc, once it has freed a large block, keeps the next ones of that size.
+        let site = Site::new()?.environment("MALLOC_MMAP_THRESHOLD_", "131072");
         let mut programs = vec![site.broker().await?, site.config_server().await?, site.registry().await?];
         for service in LASTING.into_iter().chain([ORDER, ORDER]) {
             programs.push(site.service(service).await?);
         }
-        let record = Mutex::new(Record { time, ..Record::default() });
-        Ok(Self { site, time, begin: Instant::now(), programs: Mutex::new(programs), record })
+        let (begin, programs) = (Instant::now(), Mutex::new(programs));
+        Ok(Self { site, time, begin, programs, record: Mutex::default() })
     }
 
-    /// From now on is load.
+    /// From now on is load; what was seen before is forgotten.
     pub(super) fn begin(&mut self) {
         self.begin = Instant::now();
+        self.record = Mutex::new(Record { time: self.time, ..Record::default() });
     }
 
     /// The time under load.

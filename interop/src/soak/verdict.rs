@@ -59,7 +59,7 @@ fn lacking(record: &Record) -> Vec<String> {
 
 fn growth(record: &Record, program: &str) -> Option<String> {
     let middle = |third| {
-        let [_, middle, _] = spread(record.third(program, third).iter().map(|footprint| footprint.resident.kib))?;
+        let [_, middle, _] = spread(record.third(program, third).iter().map(|footprint| footprint.kib))?;
         Some(middle)
     };
     let (before, last) = (middle(1)?, middle(2)?);
@@ -149,7 +149,6 @@ fn leavings(record: &Record) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proc::Resident;
     use crate::soak::record::{Disturbance, Footprint, Leaving, Sample, Tally};
 
     const fn at(seconds: u64) -> Duration {
@@ -157,7 +156,7 @@ mod tests {
     }
 
     const fn footprint(kib: u64) -> Footprint {
-        Footprint { resident: Resident { kib }, descriptors: 20, threads: 4 }
+        Footprint { kib, descriptors: 20, threads: 4 }
     }
 
     /// A record of three minutes in which all is well.
@@ -212,7 +211,7 @@ mod tests {
         let grow = |by: u64| {
             move |record: &mut Record| {
                 for sample in record.samples.iter_mut().filter(|sample| sample.program == "user-service") {
-                    sample.footprint.resident.kib += by * sample.at.as_secs();
+                    sample.footprint.kib += by * sample.at.as_secs();
                 }
             }
         };
