@@ -1,5 +1,6 @@
 //! Opening connections, with a time limit that lapin does not have.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_rs::Runtime;
@@ -47,15 +48,23 @@ impl Connector {
     pub(super) async fn connect(&self, name: &str) -> Result<Connection, TransportError> {
         let cut = CancellationToken::new();
         let given_up = cut.clone();
-        let runtime = Runtime::new(CuttableTokio::current(cut.clone()));
+        let (uri, runtime) = (self.uri(), Runtime::new(CuttableTokio::current(cut.clone())));
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        // A name that is being resolved and a TLS handshake read from no stream of ours, so they are ended here.
-        let open = async move |uri: AMQPUri, runtime: Runtime<CuttableTokio>| {
-            let stream = uri.connect_async(&runtime);
-            given_up.run_until_cancelled(stream).await.unwrap_or_else(|| Err(cut_off())).map_err(lapin::Error::from)
-        };
         let unwanted = cut.drop_guard();
-        let attempt = Connection::connector(self.uri(), runtime, open, properties);
+        let attempt = async {
+            // Before lapin begins: its connection leaves a task behind if it cannot connect.
+            let first = Mutex::new(Some(uri.connect_async(&runtime).await?));
+            // A name that is being resolved and a TLS handshake read from no stream of ours, so they are ended here.
+            let open = async move |uri: AMQPUri, runtime: Runtime<CuttableTokio>| {
+                let opened = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(stream) = opened {
+                    return Ok(stream);
+                }
+                let stream = uri.connect_async(&runtime);
+                given_up.run_until_cancelled(stream).await.unwrap_or_else(|| Err(cut_off())).map_err(lapin::Error::from)
+            };
+            Connection::connector(uri.clone(), runtime.clone(), open, properties).await
+        };
         let result = match tokio::time::timeout(self.limit, attempt).await {
             Ok(Ok(connection)) => {
                 unwanted.disarm();
@@ -90,4 +99,25 @@ impl Connector {
 /// The login or the virtual host is wrong.
 fn is_refusal(error: &lapin::Error) -> bool {
     matches!(code(error), Some(super::ACCESS_REFUSED | NOT_ALLOWED))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use tokio::runtime::Handle;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn refused_connection_leaves_no_task_behind() {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let settings = RabbitSettings { host: "127.0.0.1".to_owned(), port: Some(port), ..RabbitSettings::default() };
+        let connector = Connector::new(Addresses::new(&settings).unwrap(), &settings);
+        let before = Handle::current().metrics().num_alive_tasks();
+        for _ in 0..10 {
+            connector.connect("test").await.unwrap_err();
+        }
+        assert_eq!(Handle::current().metrics().num_alive_tasks(), before);
+    }
 }
