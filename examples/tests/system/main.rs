@@ -1,6 +1,6 @@
 //! The programs as processes of their own, in the notes' order: broker, config, discovery, gateway, user, and then
 //! catalog and two order services.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking and says what it saw")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -18,14 +18,17 @@ const GIVE_UP: Duration = Duration::from_secs(60);
 const LIMIT: Duration = Duration::from_secs(10);
 /// What `config-repo` says.
 const THERE: &str = "Welcome to the Simple E-commerce.";
-const REHEARSAL: &str = "Rehearsal.";
+const REHEARSAL: [&str; 2] = ["Before the rehearsal.", "After the rehearsal."];
 
-/// Edits before the load, from the value that is there to the first one that [`make`] expects.
+/// Edits before the load, up to the value that [`make`] expects. After the last one everybody has the connection for
+/// acknowledgements, too: whoever showed the value before it was on the bus.
 pub(super) async fn rehearse(stand: &Stand, between: impl AsyncFnOnce() -> Outcome) -> Outcome {
     let web = Web::with_limit(LIMIT)?;
-    seen(edit(stand, &web, THERE, REHEARSAL).await?)?;
+    let [first, second] = REHEARSAL;
+    seen(edit(stand, &web, THERE, first).await?)?;
     between().await?;
-    seen(edit(stand, &web, REHEARSAL, &value(0)).await?)
+    seen(edit(stand, &web, first, second).await?)?;
+    seen(edit(stand, &web, second, &value(0)).await?)
 }
 
 /// Edits until the load ends.

@@ -1,7 +1,7 @@
 //! Looks at the programs that live all the time.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::record::{Footprint, Quiet, Sample};
 use super::stand::{LASTING, Stand};
@@ -11,6 +11,8 @@ use crate::check::Outcome;
 const PERIOD: Duration = Duration::from_secs(2);
 /// Between two looks without load.
 const PAUSE: Duration = Duration::from_secs(1);
+/// So many looks before the load.
+const LOOKS: usize = 5;
 /// Idle connections are closed after 15 s, found by a look every 15 s; idle threads end after 10 s.
 const SETTLE: Duration = Duration::from_secs(35);
 
@@ -26,14 +28,11 @@ pub(super) async fn take(stand: Arc<Stand>) -> Outcome {
     Ok(())
 }
 
-/// What each program holds at the least before the load, when it has let go of what the first calls took.
+/// What each program holds at the least before the load, once it has let go of what the first calls took.
 pub(super) async fn before(stand: &Stand) -> Outcome<Vec<Footprint>> {
-    let begin = Instant::now();
-    let mut least = Vec::new();
-    for program in LASTING {
-        least.push(stand.footprint(program)?);
-    }
-    while begin.elapsed() < SETTLE {
+    tokio::time::sleep(SETTLE).await;
+    let mut least = LASTING.map(|program| stand.footprint(program)).into_iter().collect::<Outcome<Vec<_>>>()?;
+    for _ in 1..LOOKS {
         tokio::time::sleep(PAUSE).await;
         for (program, least) in LASTING.into_iter().zip(&mut least) {
             let now = stand.footprint(program)?;
