@@ -188,6 +188,19 @@ async fn malformed_message_is_counted_and_logged_and_the_next_one_is_handled() {
 }
 
 #[tokio::test]
+async fn frames_are_small_and_a_larger_event_comes_whole() {
+    let broker = broker().await;
+    let (a, b) = (node("orders:8080:a", &broker).await, node("billing:9000:b", &broker).await);
+    let value = "x".repeat(200 * 1024);
+    b.bus.publish_env(None, "k", &value).await.unwrap();
+    a.handlers.has_value("k", &value).await;
+    let frames: Vec<u32> = broker.connections().iter().map(|connection| connection.frame_max).collect();
+    assert_eq!(frames, [16 * 1024; 3], "two that listen, one that has published");
+    a.bus.stop().await;
+    b.bus.stop().await;
+}
+
+#[tokio::test]
 async fn exchange_that_exists_is_taken_as_it_is() {
     use lapin::options::ExchangeDeclareOptions;
     let broker = broker().await;

@@ -17,6 +17,9 @@ use crate::settings::RabbitSettings;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const HEARTBEAT: Duration = Duration::from_secs(20);
+/// lapin keeps room for 32 frames each way, and all of it becomes resident in time: with RabbitMQ's 128 KiB that is 8 MiB
+/// a connection. Bus events are small; a larger one comes in several frames.
+const FRAME_MAX: u32 = 16 * 1024;
 const NOT_ALLOWED: u16 = 530;
 
 /// Opens connections to one of the addresses.
@@ -91,7 +94,11 @@ impl Connector {
                 port: host.port,
             },
             vhost: self.addresses.virtual_host.clone(),
-            query: AMQPQueryString { heartbeat: Some(self.heartbeat), ..AMQPQueryString::default() },
+            query: AMQPQueryString {
+                heartbeat: Some(self.heartbeat),
+                frame_max: Some(FRAME_MAX),
+                ..AMQPQueryString::default()
+            },
         }
     }
 }
