@@ -24,8 +24,6 @@ use crate::web::Web;
 
 /// The shortest load in which everything goes wrong once.
 pub const SHORTEST: Duration = Duration::from_secs(60);
-/// How long the load lasts unless told otherwise.
-pub const USUAL: Duration = Duration::from_secs(180);
 /// Until everybody has found everybody.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What start, rest and end may add to the load.

@@ -37,6 +37,12 @@ pub(crate) fn cargo_output(arguments: &[&str]) -> Outcome<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// The number of seconds in an environment variable.
+pub(crate) fn seconds(variable: &str, default: u32) -> Outcome<u32> {
+    let Ok(text) = std::env::var(variable) else { return Ok(default) };
+    text.parse().map_err(|error| format!("{variable}=`{text}`: {error}; expected a number of seconds"))
+}
+
 /// Installs cargo's subcommand `name` in this version, unless it is there.
 pub(crate) fn install(name: &str, version: &str, options: &[&str]) -> Outcome {
     let installed = cargo_output(&[name, "--version"]).unwrap_or_default();

@@ -53,11 +53,8 @@ const SEEDS: &[Seeds] = &[
 ///
 /// No sanitizer: our code has no `unsafe`, and without one the stable toolchain will do.
 pub(crate) fn run() -> Outcome {
+    let seconds = command::seconds("VERNAL_FUZZ_SECONDS", SECONDS)?;
     command::install("fuzz", VERSION, &[])?;
-    let seconds = match std::env::var("VERNAL_FUZZ_SECONDS") {
-        Ok(text) => text.parse().map_err(|error| format!("VERNAL_FUZZ_SECONDS=`{text}`: {error}"))?,
-        Err(_) => SECONDS,
-    };
     let list = cargo_output(&["fuzz", "list"])?;
     let targets: Vec<&str> = list.split_whitespace().collect();
     for seeds in SEEDS {

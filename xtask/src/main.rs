@@ -1,5 +1,4 @@
-//! Development tasks: `cargo xtask ci`, `full`, `isolate`, `deny`, `alone`, `features`, `msrv`, `story`,
-//! `smoke`, `interop`, `every-break`, `fuzz`, `soak`.
+//! Development tasks: `cargo xtask ci`, `cargo xtask full`, or any step of them by its name.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks to its user")]
 
 mod command;
@@ -37,7 +36,7 @@ const CI: &[Step] = &[
 const FULL: &[Step] = &[
     ("features", features::each),
     ("msrv", msrv::run),
-    ("every break", story::every_break),
+    ("every-break", story::every_break),
     ("fuzz", fuzz::run),
     ("interop", interop::all),
     ("soak", soak::run),
@@ -49,6 +48,7 @@ cargo xtask TASK...
   ci        everything that a landing must pass: isolate fmt clippy test doc story alone deny smoke
   full      ci, then features msrv every-break fuzz interop soak
   isolate   who may depend on whom
+  fmt, clippy, test, doc  cargo's own, as the gate calls them
   alone     each library crate by itself, default features
   features  each feature of each library crate by itself
   msrv      the minimum Rust version of every resolved dependency
@@ -62,30 +62,27 @@ cargo xtask TASK...
 
 fn main() -> ExitCode {
     let tasks: Vec<String> = std::env::args().skip(1).collect();
+    if tasks == ["help"] || tasks == ["--help"] {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     if tasks.is_empty() {
         eprintln!("{USAGE}");
         return ExitCode::FAILURE;
     }
     let mut steps: Vec<Step> = Vec::new();
     for task in &tasks {
+        let all = || CI.iter().chain(FULL);
         match task.as_str() {
             "ci" => steps.extend(CI),
-            "full" => steps.extend(CI.iter().chain(FULL)),
-            "isolate" => steps.push(("isolate", isolate::run)),
-            "alone" => steps.push(("alone", features::alone)),
-            "features" => steps.push(("features", features::each)),
-            "msrv" => steps.push(("msrv", msrv::run)),
-            "deny" => steps.push(("deny", deny::run)),
-            "story" => steps.push(("story", story::landing)),
-            "smoke" => steps.push(("smoke", interop::smoke)),
-            "interop" => steps.push(("interop", interop::all)),
-            "fuzz" => steps.push(("fuzz", fuzz::run)),
-            "soak" => steps.push(("soak", soak::run)),
-            "every-break" => steps.push(("every break", story::every_break)),
-            unknown => {
-                eprintln!("unknown task `{unknown}`\n\n{USAGE}");
-                return ExitCode::FAILURE;
-            }
+            "full" => steps.extend(all()),
+            name => match all().find(|(step, _)| *step == name) {
+                Some(step) => steps.push(*step),
+                None => {
+                    eprintln!("unknown task `{name}`\n\n{USAGE}");
+                    return ExitCode::FAILURE;
+                }
+            },
         }
     }
     run(&steps)

@@ -1,7 +1,7 @@
 //! Puts our programs under load while servers and services go away and come back, prints what was seen, and ends with 1
 //! if that is not what is promised.
 //!
-//! `interop-soak [SECONDS]`; without an argument `VERNAL_SOAK_SECONDS` counts, else 180.
+//! `interop-soak SECONDS`; `cargo xtask soak` builds what it needs and calls it.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program tells what it found")]
 
 use std::process::ExitCode;
@@ -9,8 +9,6 @@ use std::time::Duration;
 
 use vernal_interop::check::Outcome;
 use vernal_interop::soak;
-
-const SECONDS: &str = "VERNAL_SOAK_SECONDS";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -32,16 +30,10 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Outcome<Vec<String>> {
-    let mut arguments = std::env::args().skip(1);
-    let (wanted, more) = (arguments.next(), arguments.next());
-    if let Some(more) = more {
-        return Err(format!("`{more}` is unknown; usage: interop-soak [SECONDS]").into());
-    }
-    let time = match wanted.or_else(|| std::env::var(SECONDS).ok()) {
-        Some(seconds) => {
-            seconds.parse().map(Duration::from_secs).map_err(|_| format!("`{seconds}` is no number of seconds"))?
-        }
-        None => soak::USUAL,
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [seconds] = &arguments[..] else {
+        return Err(format!("usage: interop-soak SECONDS, not {arguments:?}").into());
     };
+    let time = seconds.parse().map(Duration::from_secs).map_err(|_| format!("`{seconds}` is no number of seconds"))?;
     soak::run(time, |part| print!("{part}")).await
 }
