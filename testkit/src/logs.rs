@@ -1,10 +1,13 @@
 //! A `tracing` subscriber that keeps what was logged.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
+use tracing::span::{Attributes, Id};
+use tracing::subscriber::Interest;
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
@@ -40,6 +43,7 @@ impl Logs {
     /// thread.
     #[must_use]
     pub fn capture(&self) -> tracing::subscriber::DefaultGuard {
+        stay_awake();
         // The filter lets everything pass. A registry without any panics in debug builds when a global subscriber has
         // one: `enabled!` leaves that one's verdict behind on the thread (tracing-subscriber 0.3.23).
         let all = self.clone().with_filter(LevelFilter::TRACE);
@@ -68,6 +72,49 @@ impl Logs {
     pub fn clear(&self) {
         self.records.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
+}
+
+/// Hears nothing, and wants to be asked each time.
+struct Deaf;
+
+impl Subscriber for Deaf {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        false
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// Keeps every callsite awake. `tracing` caches for the whole process that nobody listens to a callsite, and as long as
+/// there is one subscriber at most, it asks only that of the thread that meets the callsite first (tracing-core 0.1.36):
+/// another thread's test would wait in vain for its events. Of two there is always one that wants to be asked.
+fn stay_awake() {
+    static AWAKE: OnceLock<[Dispatch; 2]> = OnceLock::new();
+    AWAKE.get_or_init(|| {
+        let awake = [Dispatch::new(Deaf), Dispatch::new(Deaf)];
+        // A callsite that is just being met may still be put to sleep.
+        for _ in 0..20 {
+            std::thread::park_timeout(Duration::from_millis(1));
+            tracing::callsite::rebuild_interest_cache();
+        }
+        awake
+    });
 }
 
 impl fmt::Display for Record {
@@ -106,6 +153,18 @@ impl Visit for Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_are_kept_whoever_met_their_callsite_first() {
+        fn tell() {
+            tracing::info!("met");
+        }
+        let logs = Logs::new();
+        let _guard = logs.capture();
+        std::thread::spawn(tell).join().unwrap();
+        tell();
+        assert_eq!(logs.records().len(), 1);
+    }
 
     #[test]
     fn events_are_kept_with_their_fields() {
