@@ -1,5 +1,5 @@
-//! What a client writes to the testkit's broker after the protocol header: it is answered or closed, the broker lives, and it forgets the
-//! connection.
+//! What a client writes to the testkit's broker after the protocol header: it is answered or closed, the broker lives,
+//! and it forgets the connection.
 #![no_main]
 
 use std::sync::OnceLock;

@@ -12,8 +12,7 @@ pub(crate) struct Resident {
 
 impl Resident {
     pub(crate) fn of(process: u32) -> Outcome<Self> {
-        let value = field(&format!("/proc/{process}/status"), "VmRSS")?;
-        Ok(Self { kib: value.trim_end_matches(" kB").parse()? })
+        Ok(Self { kib: status(process, "VmRSS")? })
     }
 }
 
@@ -25,12 +24,17 @@ impl fmt::Display for Resident {
 
 /// The resident memory of a process that no file stands behind, in KiB: what it has allocated and not given back.
 pub(crate) fn anonymous(process: u32) -> Outcome<u64> {
-    Ok(field(&format!("/proc/{process}/status"), "RssAnon")?.trim_end_matches(" kB").parse()?)
+    status(process, "RssAnon")
 }
 
 /// The threads of a process.
 pub(crate) fn threads(process: u32) -> Outcome<u64> {
-    Ok(field(&format!("/proc/{process}/status"), "Threads")?.parse()?)
+    status(process, "Threads")
+}
+
+/// A number of a process's status; of a size, the KiB.
+fn status(process: u32, name: &str) -> Outcome<u64> {
+    Ok(field(&format!("/proc/{process}/status"), name)?.trim_end_matches(" kB").parse()?)
 }
 
 /// The file descriptors that a process has open.

@@ -104,7 +104,9 @@ impl Subscriber for Deaf {
 /// Keeps every callsite awake. `tracing` caches for the whole process that nobody listens to a callsite, and as long as
 /// there is one subscriber at most, it asks only that of the thread that meets the callsite first (tracing-core 0.1.36):
 /// another thread's test would wait in vain for its events. Of two there is always one that wants to be asked.
-fn stay_awake() {
+///
+/// [`Logs::capture`] calls it; tests that log without it, beside others that capture, call it before they begin.
+pub fn stay_awake() {
     static AWAKE: OnceLock<[Dispatch; 2]> = OnceLock::new();
     AWAKE.get_or_init(|| {
         let awake = [Dispatch::new(Deaf), Dispatch::new(Deaf)];

@@ -99,42 +99,32 @@ impl System {
 
     /// Asks until the answer is 200 with a body that is `enough`.
     async fn until_got(&self, url: &str, mut enough: impl FnMut(&str) -> bool) {
-        let start = Instant::now();
-        loop {
-            let (status, body) = self.get(url).await;
-            if status == 200 && enough(&body) {
-                return;
-            }
-            assert!(start.elapsed() < PATIENCE, "GET {url}: {status} {body}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        self.until(url, || self.client.get(url), |status, body| status == 200 && enough(body)).await;
     }
 
     async fn until_created(&self, url: &str, body: &Value) -> Value {
-        let start = Instant::now();
-        loop {
-            let response = self.client.post(url).json(body).send().await;
-            let (status, text) = match response {
-                Ok(response) => (response.status().as_u16(), response.text().await.unwrap()),
-                Err(error) => (0, error.to_string()),
-            };
-            if status == 201 {
-                return serde_json::from_str(&text).unwrap();
-            }
-            assert!(start.elapsed() < PATIENCE, "POST {url}: {status} {text}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        let made = self.until(url, || self.client.post(url).json(body), |status, _| status == 201).await;
+        serde_json::from_str(&made).unwrap()
     }
 
     async fn until_posted(&self, url: &str, wanted: u16) {
+        self.until(url, || self.client.post(url), |status, _| status == wanted).await;
+    }
+
+    async fn until(
+        &self,
+        url: &str,
+        request: impl Fn() -> reqwest::RequestBuilder,
+        mut enough: impl FnMut(u16, &str) -> bool,
+    ) -> String {
         let start = Instant::now();
         loop {
-            let (status, body) = self.post(url).await;
-            if status == wanted {
-                return;
+            let (status, body) = Self::answer(request()).await;
+            if enough(status, &body) {
+                return body;
             }
-            assert!(start.elapsed() < PATIENCE, "POST {url}: {status} {body}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert!(start.elapsed() < PATIENCE, "{url}: {status} {body}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 

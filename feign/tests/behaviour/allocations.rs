@@ -22,7 +22,7 @@ fn count<F: Future>(make: impl Fn() -> F) -> u64 {
 }
 
 fn transport() -> SharedTransport {
-    crate::shop::wake_callsites();
+    vernal_testkit::logs::stay_awake();
     SharedTransport::new(service_fn(|_: Request<Body>| {
         let mut response = Response::new(Body::from(r#"[{"id":1},{"id":2}]"#));
         response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));

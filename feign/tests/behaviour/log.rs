@@ -21,7 +21,7 @@ fn feign(transport: SharedTransport, level: LogLevel, settings: &[(&str, &str)])
 
 /// The answer of the notes' sample, with the header values of the wire in Spring's order and Tomcat's missing phrase.
 fn not_found() -> SharedTransport {
-    crate::shop::wake_callsites();
+    vernal_testkit::logs::stay_awake();
     SharedTransport::new(service_fn(|_: Request<Body>| {
         let body = r#"{"timestamp":"2021-11-28T11:32:11.699+00:00","status":404,"error":"Not Found","message":"No message available","path":"/order-service/83cbfd15-6fd9-4588-a77f-96de61fd44d9/orders_ng"}"#;
         let response = Response::builder()

@@ -12,7 +12,7 @@ use vernal_feign::{Call, CallOptions, ErrorKind, Feign, Result};
 
 /// Calls a method with one parameter; gives the request's line and headers, or the error.
 async fn one(method: MethodMeta, place: ParamIn, give: impl FnOnce(&mut Call)) -> Result<(String, http::HeaderMap)> {
-    crate::shop::wake_callsites();
+    vernal_testkit::logs::stay_awake();
     let seen = Arc::new(Mutex::new(None));
     let kept = Arc::clone(&seen);
     let transport = SharedTransport::new(service_fn(move |request: Request<Body>| {

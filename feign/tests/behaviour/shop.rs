@@ -14,6 +14,7 @@ use vernal_feign::__private::{
 };
 use vernal_feign::meta::{ClientMeta, MethodMeta, ParamIn, ParamMeta};
 use vernal_feign::{CallOptions, Client, FeignClient, Result};
+use vernal_testkit::logs::stay_awake;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Order {
@@ -79,47 +80,12 @@ impl OrderClientFeign {
     }
 }
 
-/// Keeps every callsite awake. `tracing` caches that nobody listens, for the whole process, and a test that begins to
-/// listen while another one meets a callsite for the first time can lose the race; with this one in the background
-/// each thread is asked each time.
-struct Deaf;
-
-impl tracing::Subscriber for Deaf {
-    fn register_callsite(&self, _: &'static tracing::Metadata<'static>) -> tracing::subscriber::Interest {
-        tracing::subscriber::Interest::sometimes()
-    }
-
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        false
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, _: &tracing::Event<'_>) {}
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
-/// Called by everything that the tests here begin with.
-pub(crate) fn wake_callsites() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| tracing::subscriber::set_global_default(Deaf).unwrap());
-}
-
 /// Services by name; every host is `10.0.0.<n>`, port 80 + n.
 pub(crate) struct Registry(pub(crate) Vec<(&'static str, Arc<ServiceView>)>, pub(crate) Mutex<Vec<String>>);
 
 impl Registry {
     pub(crate) fn of(services: &[(&'static str, u16)]) -> Arc<Self> {
-        wake_callsites();
+        stay_awake();
         let view = |count: u16, name: &str| {
             ServiceView::new((1..=count).map(|n| ServiceInstance::new(name, format!("10.0.0.{n}"), 80 + n)))
         };
@@ -152,7 +118,7 @@ fn keep(asked: &Asked, request: &Request<Body>) {
 
 /// Answers everything alike.
 pub(crate) fn answering(status: u16, body: &'static str) -> (SharedTransport, Asked) {
-    wake_callsites();
+    stay_awake();
     let asked = Asked::default();
     let kept = Arc::clone(&asked);
     let service = service_fn(move |request: Request<Body>| {
@@ -166,7 +132,7 @@ pub(crate) fn answering(status: u16, body: &'static str) -> (SharedTransport, As
 
 /// Fails with these kinds, one per request, then answers `[]`.
 pub(crate) fn failing(kinds: &[TransportErrorKind]) -> (SharedTransport, Asked) {
-    wake_callsites();
+    stay_awake();
     let asked = Asked::default();
     let kept = Arc::clone(&asked);
     let kinds = kinds.to_vec();
@@ -184,7 +150,7 @@ pub(crate) fn failing(kinds: &[TransportErrorKind]) -> (SharedTransport, Asked) 
 
 /// Never answers.
 pub(crate) fn hanging() -> SharedTransport {
-    wake_callsites();
+    stay_awake();
     SharedTransport::new(service_fn(|_: Request<Body>| {
         std::future::pending::<std::result::Result<Response<Body>, Infallible>>()
     }))
@@ -210,7 +176,7 @@ impl http_body::Body for Endless {
 
 /// Answers 200 with an [`Endless`] body.
 pub(crate) fn endless(part: &'static str) -> SharedTransport {
-    wake_callsites();
+    stay_awake();
     SharedTransport::new(service_fn(move |_: Request<Body>| {
         let response = Response::builder().header("content-type", "application/json");
         std::future::ready(Ok::<_, Infallible>(response.body(Body::wrap(Endless(vec![part]))).unwrap()))
