@@ -86,7 +86,7 @@ async fn replay(case: &Case) -> Replay {
     let started = Bootstrap::builder().directory(folder.path()).args(args).env(env).load().await;
     let settings = match started {
         Ok(settings) => settings,
-        Err(error) => return Replay { start: Err(error), refreshes: Vec::new(), requests: servers.seen() },
+        Err(error) => return Replay { start: Err(error), refreshes: Vec::new(), requests: servers.seen().await },
     };
     let start = Ok(View::of(&settings, case, &servers));
     let mut refreshes = Vec::new();
@@ -95,7 +95,7 @@ async fn replay(case: &Case) -> Replay {
         let report = settings.refresh().await.map(|report| report.changed);
         refreshes.push((report, View::of(&settings, case, &servers)));
     }
-    Replay { start, refreshes, requests: servers.seen() }
+    Replay { start, refreshes, requests: servers.seen().await }
 }
 
 impl View {

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+/// How long a request may be on its way.
+const LATE: Duration = Duration::from_secs(2);
 
 /// A request that arrived.
 #[derive(Debug, Clone)]
@@ -80,7 +83,14 @@ impl Servers {
         self.shared.phase.store(phase, Ordering::SeqCst);
     }
 
-    pub(crate) fn seen(&self) -> Vec<Seen> {
+    /// The requests that arrived. One that its client gave up after milliseconds may still be on its way.
+    pub(crate) async fn seen(&self) -> Vec<Seen> {
+        let slow = self.shared.exchanges.iter().any(|exchange| !exchange["response"]["delay_ms"].is_null());
+        let count = || self.shared.seen.lock().unwrap().len();
+        let begin = Instant::now();
+        while slow && count() < self.shared.exchanges.len() && begin.elapsed() < LATE {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         self.shared.seen.lock().unwrap().clone()
     }
 
