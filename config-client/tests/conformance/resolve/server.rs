@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 /// How long a request may be on its way.
@@ -115,7 +115,8 @@ impl Drop for Servers {
 }
 
 impl Shared {
-    async fn serve(self: Arc<Self>, server: &'static str, mut stream: TcpStream) {
+    async fn serve(self: Arc<Self>, server: &'static str, stream: TcpStream) {
+        let mut stream = BufReader::new(stream);
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             match stream.read_u8().await {
