@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::calls::Call;
 use super::record::{Footprint, Record, spread};
-use super::stand::{BROKER, CONFIG, LASTING, ORDER, REGISTRY};
+use super::stand::{LASTING, ORDER, PASSING};
 use crate::table::Table;
 
 type Measure = (&'static str, fn(&Footprint) -> u64);
@@ -84,7 +84,7 @@ fn edits(record: &Record) -> Table {
 
 fn disturbances(record: &Record) -> Table {
     let mut table = Table::new("Away", ["program", "times"]);
-    for program in [ORDER, BROKER, CONFIG, REGISTRY] {
+    for program in PASSING {
         table.row([program.to_owned(), record.times_away(program).to_string()]);
     }
     table

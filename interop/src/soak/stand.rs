@@ -14,6 +14,8 @@ pub(super) const REGISTRY: &str = "discovery-service";
 pub(super) const ORDER: &str = "order-service";
 /// Those that live all the time.
 pub(super) const LASTING: [&str; 3] = ["gateway-service", "user-service", "catalog-service"];
+/// Those that are away now and then.
+pub(super) const PASSING: [&str; 4] = [ORDER, BROKER, CONFIG, REGISTRY];
 
 /// How a program is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

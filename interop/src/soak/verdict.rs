@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::calls::Call;
 use super::record::{Edit, Failure, Quiet, Record, spread};
-use super::stand::{BROKER, CONFIG, LASTING, ORDER, REGISTRY};
+use super::stand::{BROKER, CONFIG, LASTING, ORDER, PASSING};
 
 /// Most that the middle of the resident memory may be above that of the third before.
 const GROWTH_KIB: u64 = 1024;
@@ -46,7 +46,7 @@ fn lacking(record: &Record) -> Vec<String> {
             faults.push(format!("no {}", call.words()));
         }
     }
-    for program in [ORDER, BROKER, CONFIG, REGISTRY] {
+    for program in PASSING {
         if record.times_away(program) == 0 {
             faults.push(format!("{program} was never away"));
         }
@@ -135,7 +135,7 @@ fn leavings(record: &Record) -> Vec<String> {
             faults.push(format!("{program} took {took:.1?} to leave"));
         }
     }
-    for program in LASTING.into_iter().chain([ORDER, BROKER, CONFIG, REGISTRY]) {
+    for program in LASTING.into_iter().chain(PASSING) {
         if !record.leavings.iter().any(|leaving| leaving.program == program) {
             faults.push(format!("{program} was never told to leave"));
         }
@@ -150,6 +150,7 @@ fn leavings(record: &Record) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::soak::record::{Disturbance, Footprint, Leaving, Sample, Tally};
+    use crate::soak::stand::REGISTRY;
 
     const fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -177,7 +178,7 @@ mod tests {
             let value = format!("Edit {second}.");
             record.edits.push(Edit { value, at: at(second), seen: Some(at(second + 2)), ..Edit::default() });
         }
-        for program in LASTING.into_iter().chain([ORDER, BROKER, CONFIG, REGISTRY]) {
+        for program in LASTING.into_iter().chain(PASSING) {
             record.leavings.push(Leaving { program: program.to_owned(), code: Some(0), took: at(1) });
         }
         record

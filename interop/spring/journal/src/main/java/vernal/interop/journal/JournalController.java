@@ -19,7 +19,7 @@ class JournalController {
 
     @GetMapping("/journal")
     List<Journal.Entry> entries(@RequestParam(defaultValue = "0") long after,
-            @RequestParam(required = false) String kind) {
+            @RequestParam(required = false) String kind) throws InterruptedException {
         return journal.after(after, kind);
     }
 

@@ -37,12 +37,15 @@ class RequestJournal extends OncePerRequestFilter {
         Map<String, List<String>> headers = headers(request);
         // An exception that nobody handled becomes a 500 only after this filter.
         int status = HttpServletResponse.SC_INTERNAL_SERVER_ERROR;
+        var open = new Object();
+        journal.opened(open);
         try {
             chain.doFilter(request, response);
             status = response.getStatus();
         } finally {
             journal.note("request",
                     Map.of("method", method, "target", target, "headers", headers, "status", status));
+            journal.closed(open);
         }
     }
 
