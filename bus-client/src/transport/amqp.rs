@@ -3,6 +3,7 @@
 
 mod address;
 mod connect;
+mod publisher;
 mod runtime;
 mod subscription;
 
@@ -11,16 +12,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions};
+use lapin::options::{ConfirmSelectOptions, ExchangeDeclareOptions};
 use lapin::types::{FieldTable, ShortString};
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ExchangeKind};
+use lapin::{Channel, Connection, ExchangeKind};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
-use uuid::Uuid;
-use vernal_commons::clock::now_millis;
 
 use self::address::Addresses;
 use self::connect::Connector;
+use self::publisher::{Publisher, Share, Slot};
 use self::subscription::AmqpSubscription;
 use super::{BusTransport, Message, Node, Subscription};
 use crate::error::{Error, TransportError};
@@ -38,15 +38,11 @@ const PRECONDITION_FAILED: u16 = 406;
 /// from one that publishes, and would hold up what is received, too. The second is opened at the first publish.
 pub struct AmqpTransport {
     connector: Connector,
-    publisher: Mutex<Option<Publisher>>,
+    publisher: Slot,
+    /// One opens a connection, the others wait for it.
+    opening: Mutex<()>,
     /// The exchange was gone at the last publish.
     exchange_missing: AtomicBool,
-}
-
-#[derive(Debug)]
-struct Publisher {
-    connection: Connection,
-    channel: Channel,
 }
 
 impl AmqpTransport {
@@ -59,7 +55,19 @@ impl AmqpTransport {
     pub fn new(settings: RabbitSettings) -> Result<Self, Error> {
         let addresses = Addresses::new(&settings)?;
         let connector = Connector::new(addresses, &settings);
-        Ok(Self { connector, publisher: Mutex::default(), exchange_missing: AtomicBool::new(false) })
+        let (publisher, opening) = (Slot::default(), Mutex::default());
+        Ok(Self { connector, publisher, opening, exchange_missing: AtomicBool::new(false) })
+    }
+
+    async fn publisher(&self, node: &Node) -> Result<Share<'_>, TransportError> {
+        if let Some(share) = self.publisher.share() {
+            return Ok(share);
+        }
+        let _alone = self.opening.lock().await;
+        match self.publisher.share() {
+            Some(share) => Ok(share),
+            None => Ok(self.publisher.put(self.open_publisher(node).await?)),
+        }
     }
 
     async fn open_publisher(&self, node: &Node) -> Result<Publisher, TransportError> {
@@ -73,7 +81,7 @@ impl AmqpTransport {
             channel
         };
         rpc("confirm.select", channel.confirm_select(ConfirmSelectOptions::default())).await?;
-        Ok(Publisher { connection, channel })
+        Ok(Publisher::new(connection, channel))
     }
 }
 
@@ -91,80 +99,28 @@ impl BusTransport for AmqpTransport {
     async fn publish(&self, node: &Node, message: &Message, limit: Duration) -> Result<(), TransportError> {
         let deadline = Instant::now() + limit;
         let timeout = |_| TransportError::Timeout { operation: "basic.publish", limit };
-        let mut slot = timeout_at(deadline, self.publisher.lock()).await.map_err(timeout)?;
-        let kept = slot.take().filter(|publisher| publisher.connection.status().connected());
-        let publisher = match kept.filter(|publisher| publisher.channel.status().connected()) {
-            Some(publisher) => publisher,
-            None => timeout_at(deadline, self.open_publisher(node)).await.map_err(timeout)??,
-        };
-        // Whatever is sent on a blocked connection waits for the end of the alarm, a request to close it as well: it
-        // is kept, and used again when the broker takes messages again.
-        if publisher.connection.status().blocked() {
-            *slot = Some(publisher);
+        let mut share = timeout_at(deadline, self.publisher(node)).await.map_err(timeout)??;
+        if share.is_blocked() {
+            // Who tries again without a pause must not keep the end of the alarm from being read.
+            tokio::task::yield_now().await;
             return Err(TransportError::Unavailable("the broker has blocked publishing, see its alarms".into()));
         }
-        match timeout_at(deadline, publisher.send(node.topic(), message)).await {
-            Ok(Ok(())) => {
-                *slot = Some(publisher);
-                Ok(())
+        timeout_at(deadline, share.send(node.topic(), message)).await.map_err(timeout)?.map_err(|error| {
+            if code(&error) == Some(NOT_FOUND) {
+                self.exchange_missing.store(true, Ordering::Relaxed);
             }
-            Ok(Err(error)) => {
-                if code(&error) == Some(NOT_FOUND) {
-                    self.exchange_missing.store(true, Ordering::Relaxed);
-                }
-                Err(failed("basic.publish", error))
-            }
-            Err(elapsed) => {
-                if publisher.connection.status().blocked() {
-                    *slot = Some(publisher);
-                }
-                Err(timeout(elapsed))
-            }
-        }
+            failed("basic.publish", error)
+        })
     }
 
     async fn close(&self, limit: Duration) {
-        let deadline = Instant::now() + limit;
-        let publisher = match timeout_at(deadline, self.publisher.lock()).await {
-            Ok(mut slot) => slot.take(),
-            Err(_) => None,
-        };
-        if let Some(publisher) = publisher.filter(|publisher| !publisher.connection.status().blocked()) {
-            close_connection(&publisher.connection, deadline).await;
-        }
+        self.publisher.close(Instant::now() + limit).await;
     }
 }
 
 impl fmt::Debug for AmqpTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AmqpTransport").field("broker", &self.broker()).finish_non_exhaustive()
-    }
-}
-
-impl Publisher {
-    /// What Spring Cloud Stream 5.0.1 sends with a message (`fixtures/bus/messages`): persistent, priority 0, an id
-    /// that is not the event's, the time in seconds, empty headers, not mandatory. Confirmed means that the broker has
-    /// it, even if it went to no queue.
-    async fn send(&self, topic: &str, message: &Message) -> lapin::Result<()> {
-        let mut properties = BasicProperties::default()
-            .with_delivery_mode(2)
-            .with_priority(0)
-            .with_message_id(short(&Uuid::new_v4().to_string()))
-            .with_timestamp(now_millis() / 1000)
-            .with_headers(FieldTable::default());
-        if let Some(content_type) = &message.content_type {
-            properties = properties.with_content_type(short(content_type));
-        }
-        if let Some(encoding) = &message.content_encoding {
-            properties = properties.with_content_encoding(short(encoding));
-        }
-        let options = BasicPublishOptions::default();
-        let confirm =
-            self.channel.basic_publish(short(topic), short(topic), options, &message.body, properties).await?;
-        match confirm.await? {
-            Confirmation::Ack(_) | Confirmation::NotRequested => Ok(()),
-            Confirmation::Nack(_) => Err(std::io::Error::other("the broker could not keep the message").into()),
-        }
     }
 }
 

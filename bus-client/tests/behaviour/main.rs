@@ -8,4 +8,5 @@ mod amqp;
 mod faults;
 mod memory;
 mod node;
+mod publish;
 mod refresh;
