@@ -43,6 +43,28 @@ end_of() {
     kill -KILL "$pid" 2>/dev/null || true
 }
 
+# What bears the mark and has no pid file: a broker that was about to write its own, epmd, a program of ours.
+strays() {
+    local file pid
+    # Whatever is started here would bear it too.
+    for file in $(env -u INTEROP_PEER_OF grep -lzFx "INTEROP_PEER_OF=$run" /proc/[0-9]*/environ 2>/dev/null || true); do
+        pid=${file//[!0-9]/}
+        if [ "$pid" != $$ ] && [ "$pid" != "$PPID" ]; then echo "$pid"; fi
+    done
+}
+
+end_strays() {
+    local try pids signal=TERM
+    for try in $(seq 100); do
+        mapfile -t pids < <(strays)
+        [ "${#pids[@]}" -gt 0 ] || return 0
+        [ "$try" -lt 50 ] || signal=KILL
+        kill "-$signal" "${pids[@]}" 2>/dev/null || true
+        sleep 0.1
+    done
+    fail "still running: ${pids[*]}"
+}
+
 log_of() { echo "$state/$1/log"; }
 
 # wait_for NAME WHAT COMMAND...: until the command succeeds; the peer's log says why it did not.

@@ -39,6 +39,9 @@ async fn run() -> Outcome<usize> {
         return Err(format!("`{flag}` is unknown; usage: vernal-interop [--smoke] [--list] [NAME...]").into());
     }
     let smoke = flags.iter().any(|flag| *flag == "--smoke");
+    if smoke && !names.is_empty() {
+        return Err("`--smoke` and names: which of them?".into());
+    }
     let mut wanted: Vec<&Scenario> = Vec::new();
     for name in names {
         wanted.push(Scenario::named(name).ok_or_else(|| format!("no scenario `{name}`; `--list` shows all"))?);

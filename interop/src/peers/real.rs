@@ -370,7 +370,8 @@ fn read_addresses(run: &Path) -> Outcome<BTreeMap<String, String>> {
     let file = run.with_file_name(".run").join("peers.env");
     let text = fs::read_to_string(&file)
         .map_err(|error| format!("{}: {error}; `interop/run up` starts the peers", file.display()))?;
-    Ok(text.lines().filter_map(|line| line.split_once('=')).map(|(name, value)| (name.into(), value.into())).collect())
+    let addresses = text.lines().filter_map(|line| line.split_once('='));
+    Ok(addresses.map(|(name, value)| (name.into(), value.trim_matches('\'').into())).collect())
 }
 
 /// Runs the script, or another program; gives what it printed.
