@@ -158,10 +158,12 @@ pub(super) async fn acks(peers: &dyn Peers) -> Outcome {
     Ok(())
 }
 
-/// The broker is away: a change made meanwhile is visible when it is back, without any event.
+/// The broker is away: a change made meanwhile is visible when it is back, without any event: a refresh that was refused
+/// is not sent later.
 pub(super) async fn broker_restarts(peers: &dyn Peers) -> Outcome {
     let ours = on_the_bus(peers, "interop-survivor").await?;
     quiet(peers).await?;
+    let mark = peers.mark(Peer::Order).await?;
     peers.stop(Peer::Broker).await?;
     let text = greet(peers)?;
     let refresh = format!("{}/actuator/busrefresh", ours.url());
@@ -177,6 +179,11 @@ pub(super) async fn broker_restarts(peers: &dyn Peers) -> Outcome {
     peers.start(Peer::Broker).await?;
     let seen = within(JOINED, async || Side::Ours.same("our greeting", text.as_str(), ours.greeting()?.as_str()));
     seen.await?;
+    // Who was sent an event has it in its journal when it has fetched.
+    quiet(peers).await?;
+    let events = peers.events(mark).await?;
+    let refreshes: Vec<_> = events.iter().filter(|event| event.kind == REFRESH).collect();
+    Side::Peer.holds(refreshes.is_empty(), "the refresh events since the broker was stopped", "none", &refreshes)?;
     // The bus works again, both ways.
     within(JOINED, async || {
         let text = greet(peers)?;
