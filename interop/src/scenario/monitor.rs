@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::bus::{REFRESH, acked, greet, ours_says, quiet, settled, theirs_says};
+use super::bus::{REFRESH, acked, greet, ours_says, quiet, refreshed_by, settled, theirs_says};
 use crate::check::{Outcome, Side};
 use crate::ours::Ours;
 use crate::peers::{BusEvent, Mark, Peer, Peers};
@@ -23,8 +23,9 @@ pub(super) async fn tells(peers: &dyn Peers) -> Outcome {
     ours_says(&ours, &first).await?;
     theirs_says(peers, Peer::Order, &first).await?;
     theirs_says(peers, Peer::User, &first).await?;
-    acked(peers, mark, "interop-monitor:").await?;
-    acked(peers, mark, "order-service:").await?;
+    let event = refreshed_by(peers, mark, "config-server:").await?;
+    acked(peers, mark, "interop-monitor:", Some(&event)).await?;
+    acked(peers, mark, "order-service:", Some(&event)).await?;
     sent(peers, mark, &["*:**"]).await?;
 
     // GitHub: a push with a file of ours.
@@ -35,7 +36,7 @@ pub(super) async fn tells(peers: &dyn Peers) -> Outcome {
     let answer = web.post_json_as(&monitor, ("X-Github-Event", "push"), &push).await;
     names(answer, &["interop", "interop-monitor"])?;
     ours_says(&ours, &second).await?;
-    acked(peers, mark, "interop-monitor:").await?;
+    acked(peers, mark, "interop-monitor:", None).await?;
     theirs_says(peers, Peer::Order, &first).await?;
 
     // A host that the server does not know, as JSON: a file of the order service.

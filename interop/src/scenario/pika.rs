@@ -17,8 +17,8 @@ pub(super) async fn on_ours(peers: &dyn Peers) -> Outcome {
     let servers = Local::start(Area::Config, Logs::new()).await?;
     let start = servers.mark(Peer::Config).await?;
     let mark = peers.mark(Peer::Order).await?;
-    let mut theirs = report(peers, peers, Side::Peer).await?;
-    let mut ours = report(peers, &servers, Side::Ours).await?;
+    let (mut theirs, event) = report(peers, peers, Side::Peer).await?;
+    let (mut ours, _) = report(peers, &servers, Side::Ours).await?;
 
     let sane = json!({"heartbeats": true, "returned": 312, "same": true, "prefetched": [0, 1]});
     let told = json!({"heartbeats": theirs["heartbeats"], "returned": theirs["unroutable"]["code"],
@@ -38,13 +38,13 @@ pub(super) async fn on_ours(peers: &dyn Peers) -> Outcome {
     Side::Ours.holds(one, "what our broker saw of pika", "a refresh event", &events)?;
     let acks = events.iter().filter(|event| event.kind == ACK && event.ack_id.as_ref() == Some(&python[0].id));
     Side::Ours.same("the acks of it that our broker saw", 1, acks.count())?;
-    acked(peers, mark, "interop-pika:").await?;
+    acked(peers, mark, "interop-pika:", event.as_str()).await?;
     Ok(())
 }
 
 /// Lets pika refresh a service of ours over the broker of `servers`; gives what it tells of the broker, without what
-/// differs from one run to the next.
-async fn report(peers: &dyn Peers, servers: &dyn Peers, side: Side) -> Outcome<Value> {
+/// differs from one run to the next, and the id of its event.
+async fn report(peers: &dyn Peers, servers: &dyn Peers, side: Side) -> Outcome<(Value, Value)> {
     let ours = Ours::start(servers, SERVICE, &[]).await?;
     let before = greet(servers)?;
     joined(&ours.url()).await?;
@@ -69,7 +69,7 @@ async fn report(peers: &dyn Peers, servers: &dyn Peers, side: Side) -> Outcome<V
     let from = ack["originService"].as_str().is_some_and(|origin| origin.starts_with("interop-pika:"));
     let of = ack["event"].as_str().is_some_and(|class| class.ends_with(REFRESH));
     side.holds(from && of, "the ack", "one of a refresh, from interop-pika", ack)?;
-    Ok(report)
+    Ok((report, event))
 }
 
 /// Takes a list out of the part about the handshake.

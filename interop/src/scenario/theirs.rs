@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use vernal_testkit::logs::Logs;
 
 use super::Area;
-use super::bus::{greet, joined, ours_says, says};
+use super::bus::{ACK, REFRESH, greet, joined, ours_says, says};
 use super::config::{SCALARS, scalars, targets, write};
 use crate::check::{Outcome, Side, within};
 use crate::ours::Ours;
@@ -87,7 +87,7 @@ pub(super) async fn joins_our_broker(peers: &dyn Peers) -> Outcome {
     let web = Web::new()?;
     let ours = Ours::start(&servers, "interop-on-ours", &[]).await?;
     joined(&ours.url()).await?;
-    for from in [java.clone(), ours.url()] {
+    for (from, sender) in [(java.clone(), "user-service:"), (ours.url(), "interop-on-ours:")] {
         let mark = servers.mark(Peer::Config).await?;
         let text = greet(&servers)?;
         let url = format!("{from}/actuator/busrefresh");
@@ -96,10 +96,14 @@ pub(super) async fn joins_our_broker(peers: &dyn Peers) -> Outcome {
         ours_says(&ours, &text).await?;
         within(DONE, async || {
             let events = servers.events(mark).await?;
-            let acks = events.iter().filter(|event| event.kind == super::bus::ACK);
-            let from = |name: &str| acks.clone().any(|ack| ack.origin.starts_with(name) && ack.ack_id.is_some());
+            let sent: Vec<_> = events.iter().filter(|event| event.kind == REFRESH).collect();
+            let one = sent.len() == 1 && sent[0].origin.starts_with(sender);
+            Side::Ours.holds(one, "the refresh events that our broker saw", &format!("one from {sender}"), &sent)?;
+            let acks = events.iter().filter(|event| event.kind == ACK && event.ack_id.as_ref() == Some(&sent[0].id));
+            let from = |name: &str| acks.clone().any(|ack| ack.origin.starts_with(name));
             let both = from("user-service:") && from("interop-on-ours:");
-            Side::Ours.holds(both, "the acks that our broker saw", "one from each service, with an id", &events)
+            let expected = format!("one from each service, of {}", sent[0].id);
+            Side::Ours.holds(both, "the acks that our broker saw", &expected, &events)
         })
         .await?;
     }
