@@ -1,16 +1,21 @@
 //! Our Feign clients and servers with odd values.
 
+use std::time::Duration;
+
 use serde_json::json;
 use vernal::feign::ErrorKind;
 
+use super::config::targets;
 use super::discovery::until_found;
-use crate::check::{Outcome, Side};
+use crate::check::{Outcome, Side, within};
 use crate::client::{EchoClient, EchoClientFeign};
 use crate::ours::Ours;
-use crate::peers::{Mark, Peer, Peers};
+use crate::peers::{Capability, Mark, Peer, Peers};
 use crate::service::Echo;
 use crate::web::{Answer, Web};
 
+/// A file is written when it suits its writer.
+const WRITTEN: Duration = Duration::from_secs(10);
 /// Values of feign.md 2.4 and 2.5 that are not a single odd character.
 const ODD: &[&str] = &[
     "a b",
@@ -132,6 +137,7 @@ pub(super) async fn solidus_let_through(peers: &dyn Peers) -> Outcome {
 pub(super) async fn their_values(peers: &dyn Peers) -> Outcome {
     let ours = Ours::start(peers, "interop-echo", &[]).await?;
     until_found(peers, "interop-echo").await?;
+    let (mark, logged, mut called) = (peers.mark(Peer::User).await?, peers.feign_log().await?.len(), 0);
     // Feign takes these for encoded; that is another scenario.
     let encoded_already = |value: &str| value.contains("%2") && !value.contains(' ');
     let odd = ODD.iter().map(|&odd| odd.to_owned()).filter(|value| !encoded_already(value));
@@ -149,8 +155,21 @@ pub(super) async fn their_values(peers: &dyn Peers) -> Outcome {
         )?;
         let expected: Vec<String> = header.map(str::to_owned).into_iter().collect();
         Side::Ours.same(format!("the header of {value:?}"), expected, echo.header("X-Value"))?;
-        let last = ours.journal.seen().pop().map(|seen| seen.target);
-        Side::Peer.same("what came back", Some(echo.target), last)?;
+        called += 1;
+    }
+    let asked = targets(peers, Peer::User, mark, "/calls/").await?;
+    Side::Peer.same("the calls that it made", vec![("/calls/interop-echo".to_owned(), 200); called], asked)?;
+    let seen: Vec<_> = ours.journal.seen().into_iter().map(|seen| seen.target).collect();
+    Side::Ours.same("the number of requests that reached us", called, seen.len())?;
+    if peers.can(Capability::JavaFeign) {
+        let sent = within(WRITTEN, async || {
+            let lines = peers.feign_log().await?.split_off(logged);
+            let urls = lines.iter().filter_map(|line| line.split_once("---> GET http://interop-echo"));
+            let sent: Vec<_> = urls.map(|(_, rest)| rest.trim_end_matches(" HTTP/1.1").to_owned()).collect();
+            Side::Peer.same("the number of requests in its log", called, sent.len())?;
+            Ok(sent)
+        });
+        Side::Ours.same("the requests as its log has them", sent.await?, seen)?;
     }
     ours.stop().await;
     Ok(())
