@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::calls::Call;
-use super::record::{Edit, Failure, Quiet, Record, spread};
+use super::record::{Edit, Failure, Footprint, Quiet, Record, spread};
 use super::stand::{BROKER, CONFIG, LASTING, ORDER, PASSING};
 
 /// Most that the middle of the resident memory may be above that of the third before.
@@ -23,7 +23,7 @@ const NOTHING_LEFT: &str = "broker: 0 queues and 0 connections are left";
 pub(super) fn judge(record: &Record) -> Vec<String> {
     let mut faults = lacking(record);
     faults.extend(LASTING.iter().filter_map(|program| growth(record, program)));
-    faults.extend(record.quiet.iter().flat_map(leak));
+    faults.extend(record.quiet.iter().filter_map(leak));
     faults.extend(failures(record));
     faults.extend(record.edits.iter().flat_map(|edit| lost(record, edit)));
     faults.extend(leavings(record));
@@ -68,13 +68,11 @@ fn growth(record: &Record, program: &str) -> Option<String> {
     })
 }
 
-fn leak(quiet: &Quiet) -> Vec<String> {
+fn leak(quiet: &Quiet) -> Option<String> {
     let Quiet { program, before, after } = quiet;
-    [("descriptors", before.descriptors, after.descriptors), ("threads", before.threads, after.threads)]
-        .into_iter()
-        .filter(|(_, before, after)| after > before)
-        .map(|(what, before, after)| format!("{program}: {after} {what} when quiet after the load, {before} before it"))
-        .collect()
+    let told = |held: &Footprint| format!("{} descriptors and {} threads", held.descriptors, held.threads);
+    (!quiet.is_as_before())
+        .then(|| format!("{program}: {} when quiet after the load, {} before it", told(after), told(before)))
 }
 
 /// One call of each caller may break with a killed order service, if it is of a kind that is not sent again.
@@ -149,7 +147,7 @@ fn leavings(record: &Record) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::soak::record::{Disturbance, Footprint, Leaving, Sample, Tally};
+    use crate::soak::record::{Disturbance, Leaving, Sample, Tally};
     use crate::soak::stand::REGISTRY;
 
     const fn at(seconds: u64) -> Duration {
@@ -228,9 +226,11 @@ mod tests {
     }
 
     #[test]
-    fn a_leaked_descriptor_and_a_leaked_thread_are_found() {
-        one("21 descriptors when quiet", |record| record.quiet[0].after.descriptors += 1);
-        one("5 threads when quiet", |record| record.quiet[2].after.threads += 1);
+    fn leaked_descriptors_and_a_leaked_thread_are_found() {
+        one("22 descriptors and 4 threads when quiet", |record| record.quiet[0].after.descriptors += 2);
+        one("20 descriptors and 5 threads when quiet", |record| record.quiet[2].after.threads += 1);
+        let second_connection_to_the_registry = |record: &mut Record| record.quiet[0].after.descriptors += 1;
+        assert_eq!(found(second_connection_to_the_registry), Vec::<String>::new());
         assert_eq!(found(|record| record.quiet[0].after.threads -= 1), Vec::<String>::new());
     }
 
