@@ -18,6 +18,7 @@ trait OrderClient {
     async fn order(&self, id: u32, token: &str) -> vernal::feign::Result<String>;
 }
 
+#[cfg(not(feature = "rustls"))]
 #[feign_client(name = "elsewhere", url = "https://elsewhere.test")]
 trait SecureClient {
     #[get("/orders")]
