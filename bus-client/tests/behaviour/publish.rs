@@ -4,17 +4,30 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::JoinHandle;
 use vernal_bus_client::{AmqpTransport, Error};
 use vernal_testkit::broker::Broker;
 
 use crate::amqp::{broker, node, rabbit};
-use crate::node::{SOON, join, quick};
+use crate::node::{Node, SOON, join, quick};
 
 /// One way to the broker and back takes two of these.
 const DELAY: Duration = Duration::from_millis(100);
 /// One after the other these would take twice the time that a publish has.
 const MANY: usize = 50;
+
+/// A node from which the broker is far away.
+async fn far_node(broker: &Broker) -> Node {
+    let mut settings = rabbit(broker);
+    settings.port = Some(far(broker).await);
+    join("orders:8080:a", quick(), AmqpTransport::new(settings).unwrap()).await
+}
+
+/// Publishes in a task of its own.
+fn publish(node: &Node) -> JoinHandle<Result<String, Error>> {
+    let bus = node.bus.clone();
+    tokio::spawn(async move { bus.publish_refresh(Some("nobody")).await })
+}
 
 /// A port behind which the broker is far away.
 async fn far(broker: &Broker) -> u16 {
@@ -49,15 +62,12 @@ fn publishers(broker: &Broker) -> usize {
 #[tokio::test]
 async fn none_waits_for_the_confirm_of_another() {
     let broker = broker().await;
-    let mut settings = rabbit(&broker);
-    settings.port = Some(far(&broker).await);
-    let a = join("orders:8080:a", quick(), AmqpTransport::new(settings).unwrap()).await;
-    let mut publishes = JoinSet::new();
-    for _ in 0..MANY {
-        let bus = a.bus.clone();
-        publishes.spawn(async move { bus.publish_refresh(Some("nobody")).await });
+    let a = far_node(&broker).await;
+    let publishes: Vec<_> = (0..MANY).map(|_| publish(&a)).collect();
+    let mut failed = Vec::new();
+    for ended in publishes {
+        failed.extend(ended.await.unwrap().err());
     }
-    let failed: Vec<Error> = publishes.join_all().await.into_iter().filter_map(Result::err).collect();
     assert!(failed.is_empty(), "{failed:?}");
     assert_eq!((broker.published().len(), publishers(&broker)), (MANY, 1));
     a.bus.stop().await;
@@ -69,8 +79,7 @@ async fn one_that_is_dropped_leaves_the_others_alone_and_its_connection_to_them(
     let a = node("orders:8080:a", &broker).await;
     a.bus.publish_refresh(Some("nobody")).await.unwrap();
     broker.freeze();
-    let publish = |bus: vernal_bus_client::Bus| tokio::spawn(async move { bus.publish_refresh(Some("nobody")).await });
-    let (dropped, kept) = (publish(a.bus.clone()), publish(a.bus.clone()));
+    let (dropped, kept) = (publish(&a), publish(&a));
     // Both are on their way to the broker.
     tokio::time::sleep(DELAY).await;
     dropped.abort();
@@ -86,15 +95,12 @@ async fn one_that_is_dropped_leaves_the_others_alone_and_its_connection_to_them(
 #[tokio::test]
 async fn stop_waits_for_one_that_is_under_way() {
     let broker = broker().await;
-    let mut settings = rabbit(&broker);
-    settings.port = Some(far(&broker).await);
-    let a = join("orders:8080:a", quick(), AmqpTransport::new(settings).unwrap()).await;
+    let a = far_node(&broker).await;
     a.bus.publish_refresh(Some("nobody")).await.unwrap();
-    let bus = a.bus.clone();
-    let publish = tokio::spawn(async move { bus.publish_refresh(Some("nobody")).await });
+    let under_way = publish(&a);
     tokio::task::yield_now().await;
     a.bus.stop().await;
-    publish.await.unwrap().unwrap();
+    under_way.await.unwrap().unwrap();
     assert_eq!(broker.published().len(), 2);
     assert!(broker.until(SOON, |broker| broker.connections().is_empty()).await);
 }
