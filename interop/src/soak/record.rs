@@ -113,14 +113,6 @@ impl Record {
     }
 }
 
-impl Quiet {
-    /// Whether it has let go of everything. A heartbeat and a fetch that have come to coincide use two connections to the
-    /// registry, so one descriptor more is none that was left behind.
-    pub(super) const fn is_as_before(&self) -> bool {
-        self.after.descriptors <= self.before.descriptors + 1 && self.after.threads <= self.before.threads
-    }
-}
-
 impl Footprint {
     pub(super) fn of(process: u32) -> Outcome<Self> {
         Ok(Self {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::record::{Footprint, Quiet, Sample};
 use super::stand::{LASTING, Stand};
+use super::verdict::is_as_before;
 use crate::check::Outcome;
 
 /// Between two looks under load.
@@ -52,7 +53,7 @@ pub(super) async fn after(stand: &Stand, before: &[Footprint]) -> Outcome {
         for (program, &before) in LASTING.into_iter().zip(before) {
             quiet.push(Quiet { program, before, after: stand.footprint(program)? });
         }
-        if quiet.iter().all(Quiet::is_as_before) || stand.now() > begin + SETTLE {
+        if quiet.iter().all(is_as_before) || stand.now() > begin + SETTLE {
             stand.note(|record| record.quiet = quiet);
             return Ok(());
         }

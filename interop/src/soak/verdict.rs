@@ -11,6 +11,9 @@ use super::stand::{BROKER, CONFIG, LASTING, ORDER, PASSING};
 const GROWTH_KIB: u64 = 1024;
 /// Fewest looks at a program in a third.
 const LOOKS: usize = 5;
+/// A heartbeat and a fetch that have come to coincide use two connections to the registry: a descriptor more when quiet is
+/// none that was left behind.
+const MORE_DESCRIPTORS: u64 = 1;
 /// A connection that a killed process had may be used for so long before it is found broken.
 const BREAKS_WITHIN: Duration = Duration::from_secs(1);
 /// From an edit, or the return of who was away meanwhile, until everybody shows it.
@@ -68,10 +71,16 @@ fn growth(record: &Record, program: &str) -> Option<String> {
     })
 }
 
+/// Whether a program has let go of what the load took.
+pub(super) const fn is_as_before(quiet: &Quiet) -> bool {
+    let Quiet { before, after, .. } = quiet;
+    after.descriptors <= before.descriptors + MORE_DESCRIPTORS && after.threads <= before.threads
+}
+
 fn leak(quiet: &Quiet) -> Option<String> {
     let Quiet { program, before, after } = quiet;
     let told = |held: &Footprint| format!("{} descriptors and {} threads", held.descriptors, held.threads);
-    (!quiet.is_as_before())
+    (!is_as_before(quiet))
         .then(|| format!("{program}: {} when quiet after the load, {} before it", told(after), told(before)))
 }
 
